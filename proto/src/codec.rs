@@ -1,0 +1,96 @@
+//! The one encoding of everything that nodes exchange and store (clients see protobuf instead).
+//!
+//! bincode 2.0.1 with fixed-width little-endian integers and 64-bit lengths. Decoding takes a
+//! limit, consumes the whole input, and refuses what would encode to other bytes, so that a value
+//! has exactly one encoding. The crate is no longer maintained; golden vectors of every structure
+//! let a byte-compatible one take its place.
+
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Why bytes are not the encoding of a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// More bytes than the type's limit.
+    #[error("{what} has {actual} bytes, at most {limit} are taken")]
+    TooLarge {
+        /// The type that was expected.
+        what: &'static str,
+        /// Bytes that came.
+        actual: usize,
+        /// Bytes that are taken.
+        limit: usize,
+    },
+    /// The bytes end early, or a tag, length or character is not one that the type has.
+    #[error("the bytes are not a {what}")]
+    Malformed {
+        /// The type that was expected.
+        what: &'static str,
+    },
+    /// Bytes are left after the value, or the value has another, canonical encoding.
+    #[error("the bytes are not the canonical encoding of a {what}")]
+    NotCanonical {
+        /// The type that was expected.
+        what: &'static str,
+    },
+}
+
+/// A value did not encode; only a type that serde cannot describe does that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {what} cannot be encoded")]
+pub struct EncodeError {
+    /// The type.
+    pub what: &'static str,
+}
+
+const LIMIT: usize = 64 * 1024 * 1024;
+
+const fn configuration() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+/// The short name of a type, for messages.
+fn name<T>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    full.rsplit("::").next().unwrap_or(full)
+}
+
+/// Encodes a value.
+///
+/// # Errors
+/// Only for types without a fixed shape, or above the codec's overall limit of 64 MiB.
+pub fn try_encode<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    bincode::serde::encode_to_vec(value, configuration())
+        .map_err(|_| EncodeError { what: name::<T>() })
+}
+
+/// Encodes a value of our own that is known to fit (headers, votes, records of bounded size).
+///
+/// # Panics
+/// If the type has no fixed shape: a mistake in the program that no input can cause.
+#[allow(clippy::expect_used)]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    try_encode(value).expect("a bounded value of our own always encodes")
+}
+
+/// Decodes a value from exactly these bytes.
+///
+/// # Errors
+/// If there are more than `limit` bytes, if they are no such value, or if they are not the one
+/// encoding of it.
+pub fn decode<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<T, DecodeError> {
+    let what = name::<T>();
+    if bytes.len() > limit.min(LIMIT) {
+        return Err(DecodeError::TooLarge { what, actual: bytes.len(), limit: limit.min(LIMIT) });
+    }
+    let (value, used) = bincode::serde::decode_from_slice::<T, _>(bytes, configuration())
+        .map_err(|_| DecodeError::Malformed { what })?;
+    let again = try_encode(&value).map_err(|_| DecodeError::Malformed { what })?;
+    if used != bytes.len() || again != bytes {
+        return Err(DecodeError::NotCanonical { what });
+    }
+    Ok(value)
+}

@@ -1,0 +1,96 @@
+//! The contexts that separate every hash and every signature from every other.
+//!
+//! A hash is BLAKE3 in key-derivation mode with one of these strings as its context, so bytes
+//! hashed for one purpose never collide with bytes hashed for another. A signature is Ed25519 over
+//! the 32 bytes of such a hash, whose context starts with `certchain v1 sign`, so a vote can never
+//! be read as a transaction.
+
+/// A hash context: what is hashed, in words, and the version of its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashContext(&'static str);
+
+impl HashContext {
+    /// Names a context. All contexts of the project stand in this file or, for the state tree and
+    /// Merkle structures, beside their definitions; no two may be equal.
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The string as it enters BLAKE3.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+macro_rules! contexts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: HashContext = HashContext::new($text);)*
+        /// All contexts of this file, for the vector that checks that they differ.
+        pub const ALL: &[HashContext] = &[$($name),*];
+    };
+}
+
+contexts! {
+    /// Genesis bytes to the main chain's id.
+    CHAIN_ID_MAIN = "certchain v1 chain-id main";
+    /// Main chain's id, name and creation record to a side chain's id.
+    CHAIN_ID_SIDE = "certchain v1 chain-id side";
+    /// An account's first public key to its address.
+    ADDRESS = "certchain v1 address";
+    /// Block header to [`crate::hash::HeaderDigest`].
+    HEADER = "certchain v1 header";
+    /// Outcome to [`crate::hash::OutcomeDigest`].
+    OUTCOME = "certchain v1 outcome";
+    /// Header digest and outcome digest to [`crate::hash::BlockId`].
+    BLOCK_ID = "certchain v1 block-id";
+    /// Commit certificate to [`crate::hash::CertificateDigest`].
+    COMMIT_CERTIFICATE = "certchain v1 commit-certificate";
+    /// Validator set to [`crate::hash::ValidatorSetDigest`].
+    VALIDATOR_SET = "certchain v1 validator-set";
+    /// Transaction body to [`crate::hash::TransactionId`].
+    TRANSACTION_ID = "certchain v1 transaction-id";
+    /// The signatures of a transaction, on the way to its witness id.
+    TRANSACTION_SIGNATURES = "certchain v1 transaction-signatures";
+    /// Transaction id and signature hash to [`crate::hash::WitnessId`].
+    WITNESS_ID = "certchain v1 witness-id";
+    /// Receipt to [`crate::hash::ReceiptHash`].
+    RECEIPT = "certchain v1 receipt";
+    /// A stored state value to [`crate::hash::ValueHash`].
+    STATE_VALUE = "certchain v1 state value";
+    /// A leaf of a transaction or receipt tree.
+    MERKLE_LEAF = "certchain v1 merkle leaf";
+    /// An inner node of a transaction or receipt tree.
+    MERKLE_NODE = "certchain v1 merkle node";
+    /// The root of a transaction or receipt tree over its count.
+    MERKLE_ROOT = "certchain v1 merkle root";
+    /// An inner node of a mountain of the block history.
+    HISTORY_NODE = "certchain v1 history node";
+    /// The peaks of the block history to [`crate::hash::HistoryRoot`].
+    HISTORY_ROOT = "certchain v1 history root";
+    /// One salted attribute of an identity, or field of a certificate.
+    FIELD_COMMITMENT = "certchain v1 field commitment";
+    /// The commitments of an identity to its attribute root.
+    ATTRIBUTE_ROOT = "certchain v1 attribute root";
+    /// Consensus: parent certificate and witness ids of a proposal.
+    PROPOSAL_CONTENTS = "certchain v1 proposal contents";
+    /// Consensus: digest of the view-change messages in a new-view.
+    VIEW_CHANGE = "certchain v1 view-change";
+    /// Rolling hash of a journal's records.
+    JOURNAL = "certchain v1 journal";
+    /// Signature by holders, agencies and registrars under a transaction body.
+    SIGN_TRANSACTION = "certchain v1 sign transaction";
+    /// Signature by a primary under its proposal.
+    SIGN_PRE_PREPARE = "certchain v1 sign pre-prepare";
+    /// Signature under a vote for an order.
+    SIGN_PREPARE = "certchain v1 sign prepare";
+    /// Signature under a vote for an order and a result.
+    SIGN_COMMIT = "certchain v1 sign commit";
+    /// Signature under a request for a later view.
+    SIGN_VIEW_CHANGE = "certchain v1 sign view-change";
+    /// Signature by a primary that opens a later view.
+    SIGN_NEW_VIEW = "certchain v1 sign new-view";
+    /// Signature under a message outside consensus between two nodes.
+    SIGN_STATUS = "certchain v1 sign status";
+    /// Signature under a genesis application, by which an agency shows that it holds its keys.
+    SIGN_MEMBER = "certchain v1 sign member";
+}
