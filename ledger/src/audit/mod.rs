@@ -1,0 +1,193 @@
+//! The audit: replays a chain from genesis out of a data directory and compares everything that is
+//! stored with what follows from the blocks.
+//!
+//! Checked are every signature, certificate, link, root, receipt, validator set and history root of
+//! every block; then every value, earlier value, index entry, history node and state bucket of the
+//! database, none missing, none surplus. Nothing is written. The state of the replay is kept in
+//! memory, so an audit needs memory for the whole state.
+
+mod compare;
+mod load;
+mod replay;
+
+use std::{path::Path, sync::Arc};
+
+use certchain_proto::{ChainId, Height};
+
+use crate::{
+    chain::{chain_number, head_pointer},
+    genesis::GenesisBlock,
+    store::{Store, StoreError, StoreOptions},
+};
+
+use replay::Replay;
+
+/// How an audit works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditOptions {
+    /// Threads that read blocks and verify signatures, besides the one that executes.
+    pub threads: usize,
+    /// Memory of the database.
+    pub store: StoreOptions,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            store: StoreOptions::default(),
+        }
+    }
+}
+
+/// How far an audit has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks that hold.
+    pub height: Height,
+    /// The last stored block.
+    pub head: Height,
+    /// Transactions that hold.
+    pub transactions: u64,
+}
+
+/// The first thing that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The height that it belongs to, where that can be told.
+    pub height: Option<Height>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditReport {
+    /// The chain, as its genesis names it.
+    pub chain: ChainId,
+    /// The last block that holds.
+    pub height: Height,
+    /// The last stored block.
+    pub head: Height,
+    /// Transactions in the blocks that hold.
+    pub transactions: u64,
+    /// The first thing that does not hold; none if all holds.
+    pub failure: Option<Failure>,
+}
+
+impl AuditReport {
+    /// Whether everything holds.
+    pub const fn holds(&self) -> bool {
+        self.failure.is_none()
+    }
+}
+
+impl Failure {
+    fn at(height: Height, reason: impl std::fmt::Display) -> Self {
+        Self {
+            height: Some(height),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Audits the chain `name` of the database at `path` against a genesis. `progress` is called after
+/// every few blocks.
+pub fn run(
+    path: &Path,
+    name: &str,
+    genesis: &GenesisBlock,
+    options: AuditOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> AuditReport {
+    let mut report = AuditReport {
+        chain: genesis.chain(),
+        height: Height::ZERO,
+        head: Height::ZERO,
+        transactions: 0,
+        failure: None,
+    };
+    if let Err(failure) = audit(path, name, genesis, options, progress, &mut report) {
+        report.failure = Some(failure);
+    }
+    report
+}
+
+fn audit(
+    path: &Path,
+    name: &str,
+    genesis: &GenesisBlock,
+    options: AuditOptions,
+    progress: &mut dyn FnMut(Progress),
+    report: &mut AuditReport,
+) -> Result<(), Failure> {
+    let store =
+        Store::open_read_only(path, &options.store).map_err(|error| locate(path, name, &error))?;
+    let unknown = |error: StoreError| Failure {
+        height: None,
+        reason: error.to_string(),
+    };
+    let (number, id) = chain_number(&store, name)
+        .map_err(unknown)?
+        .ok_or_else(|| Failure {
+            height: None,
+            reason: format!("the database holds no chain {name}"),
+        })?;
+    if id != genesis.chain() {
+        let reason = format!("the database holds chain {id}, the genesis given is another");
+        return Err(Failure::at(Height::ZERO, reason));
+    }
+    let (head, head_id) = head_pointer(&store, number).map_err(unknown)?;
+    report.head = head;
+
+    let mut replay = Replay::start(Arc::clone(&store), number, genesis)?;
+    load::each_block(&store, number, head, options.threads, &mut |loaded| {
+        let height = replay.next_height();
+        let loaded = loaded.map_err(|reason| Failure::at(height, reason))?;
+        replay
+            .block(loaded)
+            .map_err(|reason| Failure::at(height, reason))?;
+        report.height = height;
+        report.transactions = replay.transactions();
+        let transactions = report.transactions;
+        progress(Progress {
+            height,
+            head,
+            transactions,
+        });
+        Ok(())
+    })?;
+    if replay.head_id() != head_id {
+        return Err(Failure::at(
+            head,
+            "the entry of the last block names another block",
+        ));
+    }
+    compare::everything(&store, number, &replay).map_err(|reason| Failure::at(head, reason))
+}
+
+/// Where a database that cannot be opened is damaged: after the last block that can be read.
+fn locate(path: &Path, name: &str, error: &StoreError) -> Failure {
+    let reason = error.to_string();
+    if !error.is_corruption() {
+        return Failure {
+            height: None,
+            reason,
+        };
+    }
+    let readable = Store::open_damaged(path).and_then(|store| {
+        let number = chain_number(&store, name)?.map(|(number, _)| number);
+        number
+            .map(|number| head_pointer(&store, number))
+            .transpose()
+    });
+    let height = match readable {
+        Ok(Some((height, _))) => Some(height.next()),
+        Ok(None) => Some(Height::ZERO),
+        Err(_) => None,
+    };
+    Failure { height, reason }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,348 @@
+//! The replay: the state, history and head that follow from the blocks, kept in memory, and the
+//! comparison of each block's entries in the database with it.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use certchain_proto::{
+    Height, TimeMs, View,
+    certificate::Ed25519Verifier,
+    hash::{BlockId, ReceiptHash, TransactionId, ValueHash},
+};
+
+use super::{Failure, load::Loaded};
+use crate::{
+    chain::{
+        BLOCK_TAG, Head, TRANSACTION_TAG, check_contents, check_header, check_parent_certificate,
+        decode_parameters, decode_set, encode_place, header, history_key, number_key,
+    },
+    evidence::SealedHeader,
+    execution::{BlockContext, check_envelope, evaluate, run_block},
+    genesis::GenesisBlock,
+    history::{History, NodePosition},
+    identity::keys,
+    merkle,
+    receipt::Receipt,
+    state::{MemoryStore, Pending, StateKey, StateTree},
+    store::{HISTORY, INDEX, PAST_VALUES, RECEIPTS, Store},
+    view::{ReadError, StateView, Value},
+};
+
+/// The newest value of every key that ever had one, and the block that set it.
+pub(super) type Values = HashMap<StateKey, (Height, Option<Value>)>;
+
+struct InMemory<'a>(&'a Values);
+
+impl StateView for InMemory<'_> {
+    fn value(&self, key: &StateKey) -> Result<Option<Value>, ReadError> {
+        Ok(self.0.get(key).and_then(|(_, value)| value.clone()))
+    }
+}
+
+/// How many entries a sound database has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) index: u64,
+    pub(super) past_values: u64,
+    pub(super) history: u64,
+}
+
+pub(super) struct Replay {
+    store: Arc<Store>,
+    number: u16,
+    head: Head,
+    tree: StateTree<MemoryStore>,
+    values: Values,
+    history: History,
+    /// Ids of blocks not older than the window, and their order.
+    recent: HashMap<TransactionId, TimeMs>,
+    recent_order: VecDeque<(TimeMs, TransactionId)>,
+    counts: Counts,
+    transactions: u64,
+}
+
+impl Replay {
+    pub(super) fn start(
+        store: Arc<Store>,
+        number: u16,
+        genesis: &GenesisBlock,
+    ) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::at(Height::ZERO, error);
+        match header(&store, number, Height::ZERO) {
+            Ok(Some(stored)) if stored == genesis.block => {}
+            Ok(_) => return Err(failed(&"the first block is not that of the genesis")),
+            Err(error) => return Err(failed(&error)),
+        }
+        let mut tree = StateTree::open(MemoryStore::default(), None, 1).map_err(|e| failed(&e))?;
+        let hashed = genesis
+            .leaves
+            .iter()
+            .map(|(key, value)| (*key, Some(ValueHash::of(value))));
+        let pending = tree.apply(None, hashed).map_err(|e| failed(&e))?;
+        let writes = tree.commit(pending).map_err(|e| failed(&e))?;
+        tree.store_mut().write(&writes);
+        let mut history = History::EMPTY;
+        let nodes = history.append(&genesis.id());
+        let values = genesis
+            .leaves
+            .iter()
+            .map(|(key, value)| (*key, (Height::ZERO, Some(Arc::clone(value)))))
+            .collect();
+        let set = Arc::new(genesis.validators.clone());
+        let head = Head {
+            header: genesis.block.header.clone(),
+            outcome: genesis.block.outcome.clone(),
+            certificate: genesis.block.certificate.clone(),
+            id: genesis.id(),
+            previous_view: View::ZERO,
+            decided_by: Arc::clone(&set),
+            validators: set,
+            parameters: Arc::new(genesis.parameters.clone()),
+            next_history_root: history.root(),
+        };
+        let mut replay = Self {
+            store,
+            number,
+            head,
+            tree,
+            values,
+            history,
+            recent: HashMap::new(),
+            recent_order: VecDeque::new(),
+            counts: Counts::default(),
+            transactions: 0,
+        };
+        replay
+            .compare_block(genesis.id(), Height::ZERO, &nodes, &[])
+            .map_err(|e| failed(&e))?;
+        let none = replay
+            .entry(RECEIPTS, &[&Height::ZERO.to_be_bytes()])
+            .map_err(|e| failed(&e))?;
+        if none.as_deref() != Some(&[]) {
+            return Err(failed(&"the first block has receipts"));
+        }
+        Ok(replay)
+    }
+
+    pub(super) fn next_height(&self) -> Height {
+        self.head.height().next()
+    }
+
+    pub(super) const fn head_id(&self) -> BlockId {
+        self.head.id
+    }
+
+    pub(super) const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
+    }
+
+    pub(super) const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(super) const fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// Checks and executes the next block, and compares what the database has of it.
+    pub(super) fn block(&mut self, loaded: Loaded) -> Result<(), String> {
+        let Loaded {
+            sealed,
+            parent_certificate,
+            transactions,
+            receipts: stored,
+        } = loaded;
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let header = &sealed.header;
+        sealed
+            .check_parts(self.head.header.chain)
+            .map_err(|e| text(&e))?;
+        check_header(&self.head, header).map_err(|e| text(&e))?;
+        check_parent_certificate(&self.head, header, &parent_certificate).map_err(|e| text(&e))?;
+        check_contents(&self.head, header, &transactions).map_err(|e| text(&e))?;
+        sealed
+            .certificate
+            .verify(header.chain, &self.head.validators, &Ed25519Verifier)
+            .map_err(|e| text(&e))?;
+
+        self.forget(header.time_ms);
+        let context = BlockContext {
+            chain: header.chain,
+            height: header.height,
+            time: header.time_ms,
+            parameters: &self.head.parameters,
+            validators: &self.head.validators,
+        };
+        let view = InMemory(&self.values);
+        let mut alone = Vec::with_capacity(transactions.len());
+        for (index, transaction) in transactions.iter().enumerate() {
+            let refused = |refusal: &dyn std::fmt::Display| {
+                format!("transaction {index} may not stand in this block: {refusal}")
+            };
+            check_envelope(transaction, header.chain, context.parameters, context.time)
+                .map_err(|refusal| refused(&refusal))?;
+            if self.recent.contains_key(&transaction.id()) {
+                return Err(refused(&"it was executed already"));
+            }
+            let result = evaluate(&view, &context, transaction).map_err(|e| text(&e))?;
+            alone.push(result.map_err(|refusal| refused(&refusal))?);
+        }
+        let done = run_block(&view, &context, &transactions, alone).map_err(|e| text(&e))?;
+
+        let hashed = done
+            .writes
+            .iter()
+            .map(|(key, value)| (*key, value.as_deref().map(ValueHash::of)));
+        let pending = self
+            .tree
+            .apply(Some(self.head.height()), hashed)
+            .map_err(|e| text(&e))?;
+        if pending.root() != sealed.outcome.state_root {
+            return Err(format!(
+                "execution gives state root {}, the block says {}",
+                pending.root(),
+                sealed.outcome.state_root
+            ));
+        }
+        let leaves: Vec<ReceiptHash> = done.receipts.iter().map(Receipt::hash).collect();
+        if merkle::receipts_root(&leaves) != sealed.outcome.receipts_root {
+            return Err("execution gives other receipts than the block says".to_owned());
+        }
+        let encoded: Vec<u8> = done.receipts.iter().flat_map(Receipt::encode).collect();
+        if encoded != stored {
+            return Err("the stored receipts are not those of the execution".to_owned());
+        }
+        self.finish(sealed, done.writes, pending, &done.receipts)
+    }
+
+    /// Takes the block over as head and compares index, earlier values and history.
+    fn finish(
+        &mut self,
+        sealed: SealedHeader,
+        writes: BTreeMap<StateKey, Option<Value>>,
+        pending: Pending,
+        receipts: &[Receipt],
+    ) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let height = sealed.height();
+        let validators = match writes.get(&keys::validators()) {
+            Some(Some(value)) => Arc::new(decode_set(value).map_err(|e| text(&e))?),
+            Some(None) | None => Arc::clone(&self.head.validators),
+        };
+        if validators.digest() != sealed.outcome.next_validators {
+            return Err("the outcome names another validator set".to_owned());
+        }
+        let parameters = match writes.get(&keys::parameters()) {
+            Some(Some(value)) => Arc::new(decode_parameters(value).map_err(|e| text(&e))?),
+            Some(None) | None => Arc::clone(&self.head.parameters),
+        };
+        let buckets = self.tree.commit(pending).map_err(|e| text(&e))?;
+        self.tree.store_mut().write(&buckets);
+        for (key, value) in writes {
+            if let Some((since, before)) = self.values.insert(key, (height, value)) {
+                self.counts.past_values += 1;
+                let parts: [&[u8]; 2] = [key.as_bytes(), &since.to_be_bytes()];
+                let stored = self.entry(PAST_VALUES, &parts)?;
+                if stored.as_deref() != Some(before.as_deref().unwrap_or_default()) {
+                    return Err(format!(
+                        "the value of {key} set at height {since} is not kept"
+                    ));
+                }
+            }
+        }
+        let id = sealed.certificate.block_id();
+        let nodes = self.history.append(&id);
+        self.compare_block(id, height, &nodes, receipts)?;
+        for receipt in receipts {
+            self.recent
+                .insert(receipt.transaction, sealed.header.time_ms);
+            self.recent_order
+                .push_back((sealed.header.time_ms, receipt.transaction));
+        }
+        self.transactions += receipts.len() as u64;
+        let previous_view = if height <= Height::new(1) {
+            View::ZERO
+        } else {
+            self.head.header.view
+        };
+        self.head = Head {
+            header: sealed.header,
+            outcome: sealed.outcome,
+            certificate: sealed.certificate,
+            id,
+            previous_view,
+            decided_by: Arc::clone(&self.head.validators),
+            validators,
+            parameters,
+            next_history_root: self.history.root(),
+        };
+        Ok(())
+    }
+
+    /// Drops ids of blocks that are older than the window.
+    fn forget(&mut self, now: TimeMs) {
+        let window = self.head.parameters.limits.transaction_window_ms;
+        while let Some((time, id)) = self.recent_order.front().copied() {
+            if now.since(time) <= window {
+                return;
+            }
+            self.recent_order.pop_front();
+            self.recent.remove(&id);
+        }
+    }
+
+    fn entry(&self, column: &'static str, parts: &[&[u8]]) -> Result<Option<Vec<u8>>, String> {
+        let handle = self.store.column(column).map_err(|e| e.to_string())?;
+        let key = number_key(self.number, parts);
+        self.store
+            .db()
+            .get_cf(handle, key)
+            .map_err(|error| format!("column {column}: {error}"))
+    }
+
+    /// Compares a block's entries in the index and in the history.
+    fn compare_block(
+        &mut self,
+        id: BlockId,
+        height: Height,
+        nodes: &[(NodePosition, [u8; 32])],
+        receipts: &[Receipt],
+    ) -> Result<(), String> {
+        let stored = self.entry(INDEX, &[&[BLOCK_TAG], id.as_bytes()])?;
+        if stored.as_deref() != Some(&height.to_be_bytes()) {
+            return Err("the index does not lead to the block".to_owned());
+        }
+        let handle = self.store.column(INDEX).map_err(|e| e.to_string())?;
+        let keys: Vec<Vec<u8>> = receipts
+            .iter()
+            .map(|r| number_key(self.number, &[&[TRANSACTION_TAG], r.transaction.as_bytes()]))
+            .collect();
+        let found = self.store.db().batched_multi_get_cf(handle, &keys, false);
+        for (place, found) in found.into_iter().enumerate() {
+            let found = found.map_err(|error| format!("column {INDEX}: {error}"))?;
+            if found.as_deref() != Some(&encode_place(height, place as u32)[..]) {
+                return Err(format!("the index does not lead to transaction {place}"));
+            }
+        }
+        let handle = self.store.column(HISTORY).map_err(|e| e.to_string())?;
+        for (position, hash) in nodes {
+            let found = self
+                .store
+                .db()
+                .get_cf(handle, history_key(self.number, *position));
+            let found = found.map_err(|error| format!("column {HISTORY}: {error}"))?;
+            if found.as_deref() != Some(&hash[..]) {
+                return Err("a stored node of the history is wrong".to_owned());
+            }
+        }
+        self.counts.index += 1 + receipts.len() as u64;
+        self.counts.history += nodes.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! One chain in the database: its head, the judging and execution of blocks on top of it, and all
+//! that can be asked about it.
+//!
+//! Any number of threads may read, judge and execute; commits are made one after the other. Readers
+//! wait for a commit only while the tree takes over its new nodes, never while the disk writes.
+
+mod body;
+mod check;
+mod commit;
+mod draft;
+mod error;
+mod head;
+mod open;
+mod prove;
+mod read;
+mod reader;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use certchain_proto::{
+    ChainId,
+    hash::{HeaderDigest, HistoryRoot},
+};
+
+use crate::{
+    history::History,
+    state::{StateTree, TreeCounters, TreeMemory, rocks::RocksBuckets},
+    store::Store,
+};
+
+pub(crate) use body::body_key;
+pub use check::CheckedBlock;
+pub(crate) use check::{check_contents, check_header, check_parent_certificate};
+pub use commit::{Committed, Executed};
+pub(crate) use commit::{decode_parameters, decode_set, history_key};
+pub use draft::Draft;
+pub use error::{BlockError, BlockFault, CommitError, ExecuteError, OpenError, ProveError};
+pub use head::{Head, next_offset};
+pub(crate) use open::{chain_number, head_pointer};
+pub use read::TransactionRecord;
+pub(crate) use read::{BLOCK_TAG, TRANSACTION_TAG, encode_place, header};
+pub(crate) use reader::{Fetched, StateReader, Stored, key as number_key};
+
+/// What is chosen per node, since no other node can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainOptions {
+    /// Whether a commit is on disk when it returns. Off only for replays that can be made again.
+    pub sync: bool,
+    /// How many of the newest states can be proven.
+    pub provable_heights: usize,
+}
+
+impl Default for ChainOptions {
+    fn default() -> Self {
+        Self {
+            sync: true,
+            provable_heights: crate::state::DEFAULT_WINDOW,
+        }
+    }
+}
+
+/// What only commits change.
+struct Tip {
+    /// Of all blocks up to the head.
+    history: History,
+    /// Bodies on disk for the height after the head.
+    bodies: BTreeSet<HeaderDigest>,
+}
+
+/// One chain.
+pub struct Chain {
+    store: Arc<Store>,
+    name: String,
+    id: ChainId,
+    number: u16,
+    options: ChainOptions,
+    tree: RwLock<StateTree<RocksBuckets>>,
+    head: RwLock<Arc<Head>>,
+    tip: Mutex<Tip>,
+    /// What the last draft found out, for the check of the block that is made of it.
+    drafted: Mutex<Option<draft::Evaluated>>,
+    /// A write failed after the tree had gone on.
+    broken: AtomicBool,
+}
+
+/// Numbers for an operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainMetrics {
+    /// What the state tree has done since the chain was opened.
+    pub tree: TreeCounters,
+    /// The memory that it holds.
+    pub memory: TreeMemory,
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chain({} at {})", self.name, self.head().height())
+    }
+}
+
+impl Chain {
+    /// The chain's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The chain's id.
+    pub const fn id(&self) -> ChainId {
+        self.id
+    }
+
+    /// The last committed block.
+    pub fn head(&self) -> Arc<Head> {
+        Arc::clone(&self.head.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the header after the head must name as history root.
+    pub fn next_history_root(&self) -> HistoryRoot {
+        self.head().next_history_root
+    }
+
+    /// Numbers for an operator. Walks the window of the tree.
+    pub fn metrics(&self) -> ChainMetrics {
+        let tree = self.tree();
+        ChainMetrics {
+            tree: tree.counters(),
+            memory: tree.memory(),
+        }
+    }
+
+    // A thread that panicked while it held one of these locks has broken an invariant of ours;
+    // commits put everything that can fail before the first change, so the data is still whole.
+
+    fn tree(&self) -> RwLockReadGuard<'_, StateTree<RocksBuckets>> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tree_mut(&self) -> RwLockWriteGuard<'_, StateTree<RocksBuckets>> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tip(&self) -> MutexGuard<'_, Tip> {
+        self.tip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self) -> StateReader<'_> {
+        StateReader::new(&self.store, self.number)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
+mod tests;

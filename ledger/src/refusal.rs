@@ -1,0 +1,97 @@
+//! Refusals: a stable code and one sentence that says what to do.
+
+use std::fmt;
+
+use certchain_proto::{transaction::TransactionError, wire::v1::Code};
+
+/// Why a transaction is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    code: Code,
+    detail: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with nothing to add to its code's sentence.
+    pub const fn new(code: Code) -> Self {
+        Self { code, detail: None }
+    }
+
+    /// A refusal that names what it is about.
+    pub fn about(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: Some(detail.into()),
+        }
+    }
+
+    /// The stable code.
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl From<TransactionError> for Refusal {
+    fn from(error: TransactionError) -> Self {
+        Self {
+            code: error.code(),
+            detail: Some(error.to_string()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => write!(f, "{detail}: {}", advice(self.code)),
+            None => f.write_str(advice(self.code)),
+        }
+    }
+}
+
+/// What a code means and what to do about it.
+pub const fn advice(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "it took effect",
+        Code::Malformed => "the bytes are no transaction; build it with the published .proto files",
+        Code::NotCanonical => {
+            "the body is not in canonical form; leave defaults out, write fields in order, text in \
+             NFC"
+        }
+        Code::TooLarge => "more bytes or signatures than the chain takes; split it",
+        Code::WrongChain => "it names another chain; read the chain's id from its status",
+        Code::Expired => "valid_until_ms has passed; sign it anew with a later one",
+        Code::TooFar => "valid_until_ms is beyond the chain's window; choose an earlier one",
+        Code::Replayed => "this transaction was executed already; read its receipt",
+        Code::BadField => "a field has a wrong length or a value out of range; correct it",
+        Code::BadKey => "a public key is not one that the chain takes; make a new key",
+        Code::BadSignature => "a signature does not hold; sign the body's hash again",
+        Code::MissingSigner => {
+            "a signer that the kind needs is missing or stands in the wrong order; let all sign in \
+             the documented order"
+        }
+        Code::SurplusSigner => "more signatures than the kind has signers; leave the others out",
+        Code::KindNotHere => "this kind does not run on this chain; send it to the right one",
+        Code::MempoolFull => "the mempool is full; try again after the next block",
+        Code::Quota => "your share of the mempool is used up; wait for receipts, then go on",
+        Code::UnknownAccount => "an address is not registered; register it first",
+        Code::WrongKey => "the signing key is not the account's present key; sign with that one",
+        Code::Suspended => "the account is suspended; ask a registrar",
+        Code::Revoked => "the account is revoked for good; register a new one",
+        Code::NotEntitled => "the account is not of the kind that may do this; use one that is",
+        Code::TagTaken => "the document's tag is used: this person has an identity already",
+        Code::KeyTaken => "the public key is or was that of an account; make a new key",
+        Code::OrganisationTaken => "the organisation code is used; check it",
+        Code::NotSuspended => "the account is not suspended; nothing is to be lifted",
+        Code::UnknownValidator => "epoch or validator is not of the present set; look it up again",
+        Code::Unavailable => "the node is stopping or its chain has halted; use another node",
+    }
+}

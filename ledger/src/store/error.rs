@@ -1,0 +1,107 @@
+//! What can go wrong with the database.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::ErrorKind;
+
+use crate::view::ReadError;
+
+/// Why the database could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds it.
+    #[error(
+        "the database {} is held by another process; stop that daemon, or give this one a \
+         directory of its own", path.display()
+    )]
+    Locked {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no database at {}; check the data directory", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// It was written by a release with another layout.
+    #[error(
+        "the database has format {found}, this release reads {supported}; use the right release"
+    )]
+    Format {
+        /// Its format.
+        found: u32,
+        /// The format of this release.
+        supported: u32,
+    },
+    /// It is damaged.
+    #[error("the database is corrupt: {detail}; restore the node's data from a peer or a backup")]
+    Corrupt {
+        /// What was found.
+        detail: String,
+    },
+    /// A column that the layout has is not there.
+    #[error("the database lacks column {name}; restore the node's data from a peer or a backup")]
+    Column {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The disk or operating system failed.
+    #[error("the database failed: {source}; check space, permissions and health of the disk")]
+    Io {
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
+    /// A file beside the database's own reading failed.
+    #[error("{} cannot be read: {source}; check its permissions and the disk", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
+        Self::Corrupt {
+            detail: detail.into(),
+        }
+    }
+
+    /// An error while opening, where a held lock is an ordinary one.
+    pub(super) fn opening(path: &Path, error: &rocksdb::Error) -> Self {
+        let text = error.to_string();
+        let held = text.contains("lock hold by current process")
+            || (text.contains("lock") && text.contains("LOCK"));
+        if held {
+            Self::Locked {
+                path: path.to_owned(),
+            }
+        } else {
+            error.clone().into()
+        }
+    }
+
+    /// Whether data, not the disk's moment, is bad.
+    pub const fn is_corruption(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Column { .. })
+    }
+}
+
+impl From<rocksdb::Error> for StoreError {
+    fn from(source: rocksdb::Error) -> Self {
+        match source.kind() {
+            ErrorKind::Corruption => Self::Corrupt {
+                detail: source.into_string(),
+            },
+            _ => Self::Io { source },
+        }
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}

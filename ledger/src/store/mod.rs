@@ -1,0 +1,269 @@
+//! The one database of a node: column families by kind, the number of a chain before every key.
+//!
+//! | column | key after the chain's number | value |
+//! | --- | --- | --- |
+//! | `meta` | (no number) `format`; `chain/` name; `head/` number | format version; chain; last block |
+//! | `headers` | height | [`crate::evidence::SealedHeader`] |
+//! | `bodies` | height, header digest | [`Body`], also of proposals that are not decided |
+//! | `receipts` | height | receipts, one after the other |
+//! | `index` | 0, block id | height |
+//! | `index` | 1, transaction id | height, place |
+//! | `values` | state key | height of its last change, value; no value: deleted |
+//! | `past_values` | state key, height of change | value until the next change; empty: absent |
+//! | `history` | level, index | node of the history |
+//! | `state_buckets` | see [`crate::state::rocks`] | |
+//!
+//! Numbers are big-endian, so that they sort. Everything of a block but its body goes in with one
+//! atomic, synced write; the body was synced before anybody voted for it and stays where it is.
+//!
+//! # Recovery
+//!
+//! A process that is killed may leave the last record of the write-ahead log half written; that
+//! write was never acknowledged. RocksDB's mode `TolerateCorruptedTailRecords` drops such a tail
+//! and refuses any other damage. The default mode would silently stop at the first damage, losing
+//! acknowledged blocks; the strictest mode would refuse to start after an ordinary kill. One hole is
+//! closed here: a record whose *length* is damaged looks like a torn tail, so [`tail`] tells them
+//! apart before the database is opened.
+
+mod columns;
+mod error;
+mod tail;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use certchain_proto::{
+    BlockHeader, ChainId, CommitCertificate, codec,
+    limits::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_CERTIFICATE_BYTES},
+};
+use rocksdb::{ColumnFamily, DB};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use columns::{BODIES, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, VALUES};
+pub use error::StoreError;
+
+/// Version of the layout above. Another one is refused, never guessed at.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+const CHAIN_PREFIX: &[u8] = b"chain/";
+const HEAD_PREFIX: &[u8] = b"head/";
+
+/// Largest encoding of a stored body.
+pub(crate) const MAX_BODY_BYTES: usize =
+    MAX_BLOCK_BYTES + MAX_BLOCK_TRANSACTIONS * 8 + MAX_CERTIFICATE_BYTES + 4096;
+/// Largest encoding of a stored sealed header.
+pub(crate) const MAX_HEADER_BYTES: usize = MAX_CERTIFICATE_BYTES + 4096;
+
+/// How much memory the database may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of blocks kept in memory, over all columns and chains.
+    pub cache_bytes: usize,
+    /// Bytes of writes kept in memory, over all columns and chains.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 96 << 20,
+            write_buffer_bytes: 96 << 20,
+        }
+    }
+}
+
+/// A block's order with all that it stands for: what a proposal is once its transactions are there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// The order.
+    pub header: BlockHeader,
+    /// The certificate of the block before that the header names.
+    pub parent_certificate: CommitCertificate,
+    /// Encoded `SignedTransaction` messages in order.
+    pub transactions: Vec<Vec<u8>>,
+}
+
+/// A chain that the database holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredChain {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: ChainId,
+    /// Its number in this database.
+    pub number: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChainEntry {
+    number: u16,
+    id: ChainId,
+}
+
+/// The database of a node.
+pub struct Store {
+    db: Arc<DB>,
+    path: PathBuf,
+    read_only: bool,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.path.display())
+    }
+}
+
+impl Store {
+    /// Opens the database at `path`, or makes it. One process at a time can hold it.
+    ///
+    /// # Errors
+    /// If another process holds it, it is damaged, was written in another format, or the disk
+    /// fails.
+    pub fn open(path: &Path, options: &StoreOptions) -> Result<Arc<Self>, StoreError> {
+        tail::check(path)?;
+        let (db_options, columns) = columns::options(options, false);
+        let db = DB::open_cf_descriptors(&db_options, path, columns)
+            .map_err(|error| StoreError::opening(path, &error))?;
+        let store = Self {
+            db: Arc::new(db),
+            path: path.to_owned(),
+            read_only: false,
+        };
+        match store.format()? {
+            Some(FORMAT) => {}
+            Some(found) => {
+                return Err(StoreError::Format {
+                    found,
+                    supported: FORMAT,
+                });
+            }
+            None if store.chains()?.is_empty() => {
+                let meta = store.column(META)?;
+                store
+                    .db
+                    .put_cf_opt(meta, FORMAT_KEY, FORMAT.to_le_bytes(), &synced())?;
+            }
+            None => return Err(StoreError::corrupt("the format version is missing")),
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// Opens the database to read it, and changes nothing. Works beside a process that holds it;
+    /// later writes of that process are not seen.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if there is no database.
+    pub fn open_read_only(path: &Path, options: &StoreOptions) -> Result<Arc<Self>, StoreError> {
+        if !path.join("CURRENT").is_file() {
+            return Err(StoreError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        tail::check(path)?;
+        Self::open_to_read(path, options, false)
+    }
+
+    /// Opens what can be read of a damaged database, up to the first damage, to tell where that is.
+    pub(crate) fn open_damaged(path: &Path) -> Result<Arc<Self>, StoreError> {
+        Self::open_to_read(path, &StoreOptions::default(), true)
+    }
+
+    fn open_to_read(
+        path: &Path,
+        options: &StoreOptions,
+        up_to_damage: bool,
+    ) -> Result<Arc<Self>, StoreError> {
+        let (mut db_options, columns) = columns::options(options, true);
+        if up_to_damage {
+            db_options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
+        }
+        let db = DB::open_cf_descriptors_read_only(&db_options, path, columns, false)
+            .map_err(|error| StoreError::opening(path, &error))?;
+        let store = Self {
+            db: Arc::new(db),
+            path: path.to_owned(),
+            read_only: true,
+        };
+        match store.format()? {
+            Some(FORMAT) => Ok(Arc::new(store)),
+            Some(found) => Err(StoreError::Format {
+                found,
+                supported: FORMAT,
+            }),
+            None => Err(StoreError::corrupt("the format version is missing")),
+        }
+    }
+
+    fn format(&self) -> Result<Option<u32>, StoreError> {
+        let Some(bytes) = self.db.get_cf(self.column(META)?, FORMAT_KEY)? else {
+            return Ok(None);
+        };
+        let number = bytes.as_slice().try_into().map(u32::from_le_bytes);
+        number
+            .map(Some)
+            .map_err(|_| StoreError::corrupt("the format version is malformed"))
+    }
+
+    /// The chains in it.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn chains(&self) -> Result<Vec<StoredChain>, StoreError> {
+        let mut chains = Vec::new();
+        for item in self.db.prefix_iterator_cf(self.column(META)?, CHAIN_PREFIX) {
+            let (key, value) = item?;
+            let Some(name) = key.strip_prefix(CHAIN_PREFIX) else {
+                break;
+            };
+            let name = String::from_utf8(name.to_vec())
+                .map_err(|_| StoreError::corrupt("a chain's name is malformed"))?;
+            let entry: ChainEntry = codec::decode(&value, 64).map_err(|_| {
+                StoreError::corrupt(format!("the entry of chain {name} is malformed"))
+            })?;
+            chains.push(StoredChain {
+                name,
+                id: entry.id,
+                number: entry.number,
+            });
+        }
+        Ok(chains)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was opened to be read only.
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub(crate) const fn db(&self) -> &Arc<DB> {
+        &self.db
+    }
+
+    pub(crate) fn column(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
+        self.db.cf_handle(name).ok_or(StoreError::Column { name })
+    }
+
+    /// The key and value that make a chain known.
+    pub(crate) fn chain_entry(name: &str, number: u16, id: ChainId) -> (Vec<u8>, Vec<u8>) {
+        let key = [CHAIN_PREFIX, name.as_bytes()].concat();
+        (key, codec::encode(&ChainEntry { number, id }))
+    }
+
+    /// The key of a chain's last block.
+    pub(crate) fn head_key(number: u16) -> Vec<u8> {
+        [HEAD_PREFIX, &number.to_be_bytes()].concat()
+    }
+}
+
+/// Options of a write that must outlive a power cut.
+pub(crate) fn synced() -> rocksdb::WriteOptions {
+    let mut options = rocksdb::WriteOptions::default();
+    options.set_sync(true);
+    options
+}
