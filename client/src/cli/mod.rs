@@ -1,0 +1,118 @@
+//! The command line.
+
+mod chain;
+mod exit_code;
+mod failure;
+mod identity;
+mod output;
+mod registration;
+mod session;
+mod show;
+mod wallet;
+
+use std::{io, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use exit_code::Exit;
+use failure::Failure;
+use session::Common;
+
+/// CertChain: wallets, identities and chains
+#[derive(Parser, Debug)]
+#[command(name = "certchain", version, after_help = exit_code::HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Make and manage wallets
+    #[command(subcommand)]
+    Wallet(wallet::WalletCommand),
+    /// Register identities, ask for them, change their keys and status
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Read a chain: status, blocks, transactions, proofs
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
+    /// Write a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Why a command stops early.
+pub enum Stop {
+    /// It failed.
+    Failure(Failure),
+    /// Who reads the output has gone; no reason to complain.
+    OutputClosed(io::Error),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// What commands give back.
+pub type CommandResult = Result<(), Stop>;
+
+/// Parses the command line, runs the command, reports an error, gives the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
+        }
+    };
+    let output = cli.common.output();
+    match execute(cli) {
+        Ok(()) => Exit::Done.into(),
+        Err(Stop::OutputClosed(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Exit::Done.into()
+        }
+        Err(Stop::OutputClosed(error)) => {
+            let message = format!("cannot write the answer: {error}");
+            output.failure(&Failure::new(Exit::Failed, message));
+            Exit::Failed.into()
+        }
+        Err(Stop::Failure(failure)) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn execute(cli: Cli) -> CommandResult {
+    let common = &cli.common;
+    match cli.command {
+        Command::Wallet(command) => wallet::run(common, command),
+        Command::Identity(command) => runtime()?.block_on(identity::run(common, command)),
+        Command::Chain(command) => runtime()?.block_on(chain::run(common, command)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "certchain", &mut script);
+            common.output().raw(&script).map_err(Stop::OutputClosed)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))
+}

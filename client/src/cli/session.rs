@@ -1,0 +1,166 @@
+//! What commands share: options, passphrases, the connection, the genesis.
+
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use certchain_client::{
+    connection::{ConnectOptions, Connection},
+    light::LightClient,
+    wallet::{Passphrase, Wallet},
+};
+use certchain_config::Genesis;
+use certchain_proto::TimeMs;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{exit_code::Exit, failure::Failure, output::Output};
+
+/// Options of all commands.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Node to use, http://host:port; several, separated by commas, stand in for each other
+    #[arg(
+        long = "node",
+        env = "CERTCHAIN_NODE",
+        value_name = "URL",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub nodes: Vec<String>,
+    /// File whose first line is the wallet's passphrase
+    #[arg(
+        long,
+        env = "CERTCHAIN_PASSPHRASE_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    pub passphrase_file: Option<PathBuf>,
+    /// Longest wait for a transaction to be decided, in seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        global = true
+    )]
+    pub timeout: u64,
+}
+
+/// Proof on demand.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Check the answer's proofs against the genesis, believing no node
+    #[arg(long, requires = "genesis")]
+    verify: bool,
+    /// The network's genesis file
+    #[arg(long, env = "CERTCHAIN_GENESIS", value_name = "FILE")]
+    genesis: Option<PathBuf>,
+}
+
+impl Verify {
+    /// The light client, if proof is asked for.
+    pub fn light_client(&self) -> Result<Option<LightClient>, Failure> {
+        match (&self.genesis, self.verify) {
+            (Some(path), true) => Ok(Some(LightClient::new(&Genesis::load(path)?)?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Whose passphrase is asked for.
+const ENVIRONMENT: &str = "CERTCHAIN_PASSPHRASE";
+
+impl Common {
+    /// Where answers go.
+    pub const fn output(&self) -> Output {
+        Output { json: self.json }
+    }
+
+    /// The connection; nothing is sent yet.
+    pub fn connect(&self) -> Result<Connection, Failure> {
+        let options = ConnectOptions {
+            decision_timeout: Duration::from_secs(self.timeout),
+            ..ConnectOptions::default()
+        };
+        Ok(Connection::new(&self.nodes, options)?)
+    }
+
+    /// The passphrase of a wallet that exists.
+    pub fn passphrase(&self, wallet: &Path) -> Result<Passphrase, Failure> {
+        let question = format!("Passphrase of {}: ", wallet.display());
+        passphrase_from(
+            self.passphrase_file.as_deref(),
+            ENVIRONMENT,
+            &question,
+            false,
+        )
+    }
+
+    /// The passphrase of a wallet that is made; asked for twice.
+    pub fn new_passphrase(&self, wallet: &Path) -> Result<Passphrase, Failure> {
+        let question = format!("New passphrase of {}: ", wallet.display());
+        passphrase_from(
+            self.passphrase_file.as_deref(),
+            ENVIRONMENT,
+            &question,
+            true,
+        )
+    }
+
+    /// Opens a wallet with its passphrase.
+    pub fn open(&self, wallet: &Path) -> Result<Wallet, Failure> {
+        // First what needs no passphrase, so that nobody types one for a wrong path.
+        Wallet::inspect(wallet)?;
+        Ok(Wallet::open(wallet, &self.passphrase(wallet)?)?)
+    }
+}
+
+/// Reads a passphrase from a file, else from the environment, else from the terminal.
+pub fn passphrase_from(
+    file: Option<&Path>,
+    environment: &str,
+    question: &str,
+    twice: bool,
+) -> Result<Passphrase, Failure> {
+    if let Some(file) = file {
+        return Ok(Passphrase::read(file)?);
+    }
+    if let Ok(text) = std::env::var(environment).map(Zeroizing::new) {
+        return Ok(Passphrase::new(&text)?);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Exit::Wallet,
+            format!("no passphrase: give --passphrase-file or set {environment}"),
+        ));
+    }
+    let ask = |question: &str| {
+        rpassword::prompt_password(question)
+            .map(Zeroizing::new)
+            .map_err(|error| {
+                Failure::new(Exit::Wallet, format!("cannot read the passphrase: {error}"))
+            })
+    };
+    let text = ask(question)?;
+    if twice && ask("Again: ")? != text {
+        return Err(Failure::new(
+            Exit::Wallet,
+            "the two passphrases differ; try again",
+        ));
+    }
+    Ok(Passphrase::new(&text)?)
+}
+
+/// The clock, for the life of transactions.
+pub fn now() -> TimeMs {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    TimeMs::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

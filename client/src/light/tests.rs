@@ -1,0 +1,629 @@
+//! A small chain made by hand, with real keys, proofs and certificates, and what happens to each
+//! answer when any part of it is bent.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use certchain_config::{
+    GenesisAgency, GenesisContent, GenesisRegistrar, GenesisValidator, Limits, Name,
+    OrganisationCode, Timers, Title,
+};
+use certchain_ledger::{
+    history::{History, HistoryProof, NodePosition},
+    identity::{IdentityKind, IdentityRecord, IdentityStatus},
+    state::{MemoryStore, StateTree},
+};
+use certchain_proto::{
+    BlockHeader, CommitCertificate, Epoch, Outcome, SecretKey, TimeMs, ValidatorIndex, View,
+    block::PROTOCOL,
+    certificate::IndexedSignature,
+    hash::{AttributeRoot, IdentityTag, ValueHash},
+    transaction::sign,
+};
+use prost::Message as _;
+
+use super::*;
+use crate::transaction::{Terms, rotate_key};
+
+const START: u64 = 1_700_000_000_000;
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed(&[seed; 32])
+}
+
+fn genesis(validators: u8) -> Genesis {
+    let code = |text: &str| OrganisationCode::parse(text).unwrap();
+    Genesis::new(GenesisContent {
+        protocol: PROTOCOL,
+        network: Name::parse("test").unwrap(),
+        time_ms: TimeMs::new(START),
+        validators: (0..validators)
+            .map(|n| GenesisValidator {
+                name: Name::parse(&format!("node{n}")).unwrap(),
+                organisation_code: code(&format!("NODE-{n}")),
+                vote_key: key(100 + n).public().clone(),
+                network_key: key(150 + n).public().clone(),
+            })
+            .collect(),
+        registrars: vec![GenesisRegistrar {
+            name: Title::parse("Information Centre").unwrap(),
+            organisation_code: code("CENTRE"),
+            public_key: key(2).public().clone(),
+            encryption_key: [22; 32],
+        }],
+        agencies: vec![GenesisAgency {
+            name: Title::parse("Civil Affairs").unwrap(),
+            organisation_code: code("AGENCY"),
+            public_key: key(1).public().clone(),
+            encryption_key: [21; 32],
+            may_issue: Vec::new(),
+        }],
+        catalogue: Vec::new(),
+        limits: Limits::default(),
+        timers: Timers::default(),
+    })
+    .unwrap()
+}
+
+struct Block {
+    sealed: SealedHeader,
+    transactions: Vec<Transaction>,
+    receipts: Vec<Receipt>,
+}
+
+struct World {
+    light: LightClient,
+    tree: StateTree<MemoryStore>,
+    values: BTreeMap<StateKey, Vec<u8>>,
+    blocks: Vec<Block>,
+    history: History,
+    nodes: BTreeMap<NodePosition, [u8; 32]>,
+}
+
+fn holder() -> Address {
+    Address::of(key(3).public())
+}
+
+fn record(from: u64, sequence: u32, signing: u8) -> IdentityRecord {
+    IdentityRecord {
+        kind: IdentityKind::Citizen,
+        registered_height: Height::new(1),
+        registered_time: TimeMs::new(START + 1000),
+        agency: Address::of(key(1).public()),
+        registrar: Address::of(key(2).public()),
+        organisation_code: String::new(),
+        attribute_root: AttributeRoot::from_bytes([7; 32]),
+        tag: IdentityTag::from_bytes([8; 32]),
+        tag_key_version: 1,
+        may_issue: Vec::new(),
+        present: IdentityVersion {
+            sequence,
+            from_height: Height::new(from),
+            from_time: TimeMs::new(START + 1000 * from),
+            public_key: *key(signing).public().as_bytes(),
+            encryption_key: [signing; 32],
+            status: IdentityStatus::Active,
+            reason: 0,
+        },
+    }
+}
+
+impl World {
+    /// Genesis; block 1 registers the holder; block 2 rotates its key; blocks 3 and 4 are empty.
+    fn new() -> Self {
+        let genesis = genesis(4);
+        let light = LightClient::new(&genesis).unwrap();
+        let mut world = Self {
+            tree: StateTree::open(MemoryStore::default(), None, 16).unwrap(),
+            values: BTreeMap::new(),
+            blocks: Vec::new(),
+            history: History::EMPTY,
+            nodes: BTreeMap::new(),
+            light,
+        };
+        let first = GenesisBlock::main(&genesis).unwrap();
+        world.update(
+            first
+                .leaves
+                .iter()
+                .map(|(key, value)| (*key, value.to_vec()))
+                .collect(),
+        );
+        world.append(Block {
+            sealed: first.block,
+            transactions: vec![],
+            receipts: vec![],
+        });
+        world.push(
+            vec![(keys::identity(&holder()), record(1, 0, 3).encode())],
+            3,
+        );
+        let past = PastVersion {
+            version: record(1, 0, 3).present,
+            until_height: Height::new(2),
+        };
+        let leaves = vec![
+            (keys::identity(&holder()), record(2, 1, 4).encode()),
+            (keys::past(&holder(), 0), past.encode()),
+        ];
+        world.push(leaves, 1);
+        world.push(vec![], 0);
+        world.push(vec![], 0);
+        world
+    }
+
+    fn update(&mut self, leaves: Vec<(StateKey, Vec<u8>)>) {
+        let hashed: Vec<_> = leaves
+            .iter()
+            .map(|(key, value)| (*key, Some(ValueHash::of(value))))
+            .collect();
+        let pending = self.tree.apply(self.tree.height(), hashed).unwrap();
+        let writes = self.tree.commit(pending).unwrap();
+        self.tree.store_mut().write(&writes);
+        self.values.extend(leaves);
+    }
+
+    fn append(&mut self, block: Block) {
+        self.nodes.extend(self.history.append(&block.sealed.id()));
+        self.blocks.push(block);
+    }
+
+    fn push(&mut self, leaves: Vec<(StateKey, Vec<u8>)>, transactions: u8) {
+        let height = self.blocks.len() as u64;
+        let terms = Terms {
+            chain: self.light.chain,
+            valid_until: TimeMs::new(START + 3_600_000),
+        };
+        let transactions: Vec<Transaction> = (0..transactions)
+            .map(|n| {
+                let kind = rotate_key(holder(), key(50 + n).public(), &[9; 32]);
+                let body = terms.body(kind).unwrap();
+                Transaction::from_envelope(sign(&body, &[&key(3), &key(50 + n)])).unwrap()
+            })
+            .collect();
+        let receipts: Vec<Receipt> = transactions
+            .iter()
+            .map(|t| Receipt::executed(t.id(), Some(holder())))
+            .collect();
+        self.update(leaves);
+        let ids: Vec<_> = transactions.iter().map(Transaction::witness_id).collect();
+        let hashes: Vec<_> = receipts.iter().map(Receipt::hash).collect();
+        let parent = &self.blocks.last().unwrap().sealed;
+        let header = BlockHeader {
+            protocol: PROTOCOL,
+            chain: self.light.chain,
+            epoch: Epoch::ZERO,
+            height: Height::new(height),
+            view: View::ZERO,
+            proposer: ValidatorIndex::new(1),
+            offset: 0,
+            parent: parent.id(),
+            parent_commit: parent.certificate.digest(),
+            parent_view: View::ZERO,
+            time_ms: TimeMs::new(START + 1000 * height),
+            tx_root: merkle::tx_root(&ids),
+            tx_count: ids.len() as u32,
+            history_root: self.history.root(),
+            checkpoint: None,
+        };
+        let outcome = Outcome {
+            state_root: self.tree.root(),
+            receipts_root: merkle::receipts_root(&hashes),
+            next_validators: self.light.validators.digest(),
+        };
+        let certificate = certify(&self.light, &header, &outcome, &[0, 1, 3]);
+        self.append(Block {
+            sealed: SealedHeader {
+                header,
+                outcome,
+                certificate,
+            },
+            transactions,
+            receipts,
+        });
+    }
+
+    fn wire(&self, height: usize) -> v1::BlockHeader {
+        (&self.blocks[height].sealed).into()
+    }
+
+    fn evidence(&self, height: u64, key: &StateKey) -> StateEvidence {
+        StateEvidence {
+            key: *key,
+            value: self.values.get(key).cloned(),
+            proof: self.tree.prove(Height::new(height), key).unwrap(),
+            block: self.blocks[height as usize].sealed.clone(),
+        }
+    }
+
+    fn state(&self, height: u64, key: &StateKey) -> v1::GetStateProofResponse {
+        (&self.evidence(height, key)).into()
+    }
+
+    fn present_identity(&self) -> v1::GetIdentityResponse {
+        let record = record(2, 1, 4);
+        let at = IdentityAt {
+            address: holder(),
+            version: record.present.clone(),
+            record,
+            until_height: None,
+            key: keys::identity(&holder()),
+        };
+        v1::GetIdentityResponse {
+            identity: Some((&at).into()),
+            height: 4,
+            evidence: Some((&self.evidence(4, &at.key)).into()),
+            present: None,
+        }
+    }
+
+    fn past_identity(&self) -> v1::GetIdentityResponse {
+        let at = IdentityAt {
+            address: holder(),
+            version: record(1, 0, 3).present,
+            record: record(2, 1, 4),
+            until_height: Some(Height::new(2)),
+            key: keys::past(&holder(), 0),
+        };
+        v1::GetIdentityResponse {
+            identity: Some((&at).into()),
+            height: 1,
+            evidence: Some((&self.evidence(4, &at.key)).into()),
+            present: Some((&self.evidence(4, &keys::identity(&holder()))).into()),
+        }
+    }
+
+    fn transaction(&self, height: usize, index: u32) -> v1::GetTransactionResponse {
+        let block = &self.blocks[height];
+        let ids: Vec<_> = block
+            .transactions
+            .iter()
+            .map(Transaction::witness_id)
+            .collect();
+        let hashes: Vec<_> = block.receipts.iter().map(Receipt::hash).collect();
+        let transaction = &block.transactions[index as usize];
+        v1::GetTransactionResponse {
+            transaction: Some(v1::SignedTransaction::decode(transaction.encoded()).unwrap()),
+            receipt: Some(self.receipt(height, index)),
+            transaction_proof: Some((&merkle::prove_transaction(&ids, index).unwrap()).into()),
+            receipt_proof: Some((&merkle::prove_receipt(&hashes, index).unwrap()).into()),
+            block: Some(self.wire(height)),
+        }
+    }
+
+    fn receipt(&self, height: usize, index: u32) -> v1::Receipt {
+        let block = &self.blocks[height];
+        let located = LocatedReceipt {
+            height: Height::new(height as u64),
+            index,
+            block: block.sealed.id(),
+            receipt: block.receipts[index as usize],
+        };
+        (&located).into()
+    }
+
+    fn block(&self, height: usize) -> v1::Block {
+        let block = &self.blocks[height];
+        let decode = |t: &Transaction| v1::SignedTransaction::decode(t.encoded()).unwrap();
+        v1::Block {
+            header: Some(self.wire(height)),
+            transactions: block.transactions.iter().map(decode).collect(),
+            receipts: (0..block.receipts.len() as u32)
+                .map(|i| self.receipt(height, i))
+                .collect(),
+        }
+    }
+
+    fn history(&self, height: u64, later: usize) -> v1::GetHistoryProofResponse {
+        let node = |position| Ok::<_, ()>(self.nodes.get(&position).copied());
+        let proof = HistoryProof::build(Height::new(height), later as u64, node);
+        let evidence = HistoryEvidence {
+            block: self.blocks[height as usize].sealed.id(),
+            proof: proof.unwrap().unwrap(),
+            later: self.blocks[later].sealed.clone(),
+        };
+        (&evidence).into()
+    }
+}
+
+fn certify(
+    light: &LightClient,
+    header: &BlockHeader,
+    outcome: &Outcome,
+    signers: &[u8],
+) -> CommitCertificate {
+    let mut certificate = CommitCertificate {
+        epoch: header.epoch,
+        height: header.height,
+        view: header.view,
+        header: header.digest(),
+        outcome: outcome.digest(),
+        signatures: Vec::new(),
+    };
+    let message = certificate.vote(light.chain).signing_hash();
+    certificate.signatures = signers
+        .iter()
+        .map(|n| IndexedSignature {
+            validator: ValidatorIndex::new((*n).into()),
+            signature: key(100 + n).sign(&message),
+        })
+        .collect();
+    certificate
+}
+
+/// Encodes an answer, flips one byte after the other, and checks that whatever still decodes to
+/// another message is refused.
+fn every_bent_byte_is_refused<M: prost::Message + Default + PartialEq>(
+    answer: &M,
+    check: impl Fn(&M) -> bool,
+) {
+    assert!(check(answer), "the true answer is accepted");
+    let bytes = answer.encode_to_vec();
+    for index in 0..bytes.len() {
+        let mut bent = bytes.clone();
+        bent[index] ^= 1;
+        if let Ok(bent) = M::decode(bent.as_slice()) {
+            assert!(
+                bent == *answer || !check(&bent),
+                "byte {index} of {} bent",
+                bytes.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn headers_count_if_a_quorum_signed_them() {
+    let world = World::new();
+    for height in 0..world.blocks.len() {
+        let header = world.light.header(&world.wire(height)).unwrap();
+        assert_eq!(header.id, world.blocks[height].sealed.id());
+    }
+    every_bent_byte_is_refused(&world.wire(2), |block| world.light.header(block).is_ok());
+    let sealed = &world.blocks[2].sealed;
+    let certified = |signers: &[u8]| {
+        let certificate = certify(&world.light, &sealed.header, &sealed.outcome, signers);
+        let block = SealedHeader {
+            certificate,
+            ..sealed.clone()
+        };
+        world.light.header(&(&block).into())
+    };
+    certified(&[0, 2, 3]).unwrap();
+    assert!(certified(&[0, 1]).is_err(), "no quorum");
+    assert!(certified(&[0, 1, 1]).is_err(), "one signer twice");
+    assert!(certified(&[1, 0, 2]).is_err(), "out of order");
+    assert!(certified(&[0, 1, 5]).is_err(), "not a member");
+}
+
+#[test]
+fn another_network_is_another_chain() {
+    let world = World::new();
+    let other = LightClient::new(&genesis(5)).unwrap();
+    assert!(other.header(&world.wire(1)).is_err());
+    assert_eq!(other.header(&world.wire(0)), Err(LightError::OtherGenesis));
+}
+
+#[test]
+fn values_and_absence() {
+    let world = World::new();
+    let key = keys::identity(&holder());
+    let answer = world.state(4, &key);
+    let value = world
+        .light
+        .state_value(&key, Some(Height::new(4)), &answer)
+        .unwrap();
+    assert_eq!(value.value, Some(record(2, 1, 4).encode()));
+    let wrong_height = world.light.state_value(&key, Some(Height::new(3)), &answer);
+    assert_eq!(wrong_height, Err(LightError::OtherQuestion));
+    let other = keys::identity(&Address::from_bytes([1; 32]));
+    assert!(
+        world.light.state_value(&other, None, &answer).is_err(),
+        "of another key"
+    );
+    every_bent_byte_is_refused(&answer, |a| world.light.state_value(&key, None, a).is_ok());
+
+    let stranger = Address::from_bytes([1; 32]);
+    let absent = world.state(4, &keys::identity(&stranger));
+    world.light.identity_absent(&stranger, &absent).unwrap();
+    every_bent_byte_is_refused(&absent, |a| {
+        world.light.identity_absent(&stranger, a).is_ok()
+    });
+    assert!(
+        world.light.identity_absent(&holder(), &answer).is_err(),
+        "it is there"
+    );
+    // At genesis nobody but its agencies is registered, and genesis needs no signatures.
+    let before = world.tree.prove(Height::ZERO, &key).unwrap();
+    let evidence = StateEvidence {
+        key,
+        value: None,
+        proof: before,
+        block: world.blocks[0].sealed.clone(),
+    };
+    world
+        .light
+        .identity_absent(&holder(), &(&evidence).into())
+        .unwrap();
+}
+
+#[test]
+fn identities_now_and_then() {
+    let world = World::new();
+    let present = world.present_identity();
+    let proven = world.light.identity(&holder(), None, &present).unwrap();
+    assert_eq!(proven.as_of, Height::new(4));
+    assert_eq!(
+        proven.identity.unwrap().version.public_key,
+        *key(4).public().as_bytes()
+    );
+    every_bent_byte_is_refused(&present, |a| {
+        // The plain height is what it was asked as of; the proof does not cover it.
+        a.height == present.height && world.light.identity(&holder(), None, a).is_ok()
+    });
+
+    let past = world.past_identity();
+    let then = Some(Height::new(1));
+    let proven = world.light.identity(&holder(), then, &past).unwrap();
+    assert_eq!(
+        proven.identity.unwrap().version.public_key,
+        *key(3).public().as_bytes()
+    );
+    every_bent_byte_is_refused(&past, |a| {
+        a.height == past.height && world.light.identity(&holder(), then, a).is_ok()
+    });
+    // The old key is not sold as the present one, nor the new one as the old.
+    assert!(
+        world
+            .light
+            .identity(&holder(), Some(Height::new(2)), &past)
+            .is_err()
+    );
+    assert!(world.light.identity(&holder(), None, &past).is_err());
+    assert!(world.light.identity(&holder(), then, &present).is_err());
+    // A block does not speak of the future, an answer not of somebody else.
+    assert!(
+        world
+            .light
+            .identity(&holder(), Some(Height::new(5)), &present)
+            .is_err()
+    );
+    assert!(
+        world
+            .light
+            .identity(&Address::of(key(1).public()), None, &present)
+            .is_err()
+    );
+    let bare = v1::GetIdentityResponse {
+        evidence: None,
+        ..present
+    };
+    assert_eq!(
+        world.light.identity(&holder(), None, &bare),
+        Err(LightError::NoProof)
+    );
+}
+
+#[test]
+fn keys_now_and_then() {
+    let world = World::new();
+    let answer = |identity: v1::GetIdentityResponse| {
+        let plain = identity.identity.unwrap();
+        v1::GetPublicKeyResponse {
+            public_key: plain.public_key,
+            encryption_key: plain.encryption_key,
+            status: plain.status,
+            height: identity.height,
+            evidence: identity.evidence,
+        }
+    };
+    let (present, past) = (
+        answer(world.present_identity()),
+        answer(world.past_identity()),
+    );
+    let now = world.light.public_key(&holder(), None, &present).unwrap();
+    assert_eq!(now.version.public_key, *key(4).public().as_bytes());
+    let then = world
+        .light
+        .public_key(&holder(), Some(Height::new(1)), &past)
+        .unwrap();
+    assert_eq!(then.version.public_key, *key(3).public().as_bytes());
+    assert_eq!(then.until_height, Some(Height::new(2)));
+    assert!(
+        world
+            .light
+            .public_key(&holder(), Some(Height::new(2)), &past)
+            .is_err()
+    );
+    assert!(world.light.public_key(&holder(), None, &past).is_err());
+    assert!(
+        world
+            .light
+            .public_key(&holder(), Some(Height::new(1)), &present)
+            .is_err()
+    );
+    every_bent_byte_is_refused(&past, |a| {
+        a.height == past.height
+            && world
+                .light
+                .public_key(&holder(), Some(Height::new(1)), a)
+                .is_ok()
+    });
+}
+
+#[test]
+fn transactions_and_their_receipts() {
+    let world = World::new();
+    for index in 0..3 {
+        let id = world.blocks[1].transactions[index].id();
+        let answer = world.transaction(1, index as u32);
+        let proven = world.light.transaction(&id, &answer).unwrap();
+        assert!(proven.receipt.receipt.is_ok());
+        assert_eq!(proven.block.header.height, Height::new(1));
+        every_bent_byte_is_refused(&answer, |a| world.light.transaction(&id, a).is_ok());
+        let other = world.blocks[2].transactions[0].id();
+        let refused = world.light.transaction(&other, &answer).unwrap_err();
+        assert_eq!(refused, LightError::OtherQuestion);
+        let bare = v1::GetTransactionResponse {
+            receipt_proof: None,
+            ..answer
+        };
+        let refused = world.light.transaction(&id, &bare).unwrap_err();
+        assert_eq!(refused, LightError::NoProof);
+    }
+}
+
+#[test]
+fn whole_blocks() {
+    let world = World::new();
+    for height in 0..world.blocks.len() {
+        let proven = world.light.block(&world.block(height)).unwrap();
+        assert_eq!(
+            proven.transactions.len(),
+            world.blocks[height].transactions.len()
+        );
+    }
+    let block = world.block(1);
+    every_bent_byte_is_refused(&block, |a| world.light.block(a).is_ok());
+    let mut shorter = block.clone();
+    shorter.transactions.pop();
+    assert!(world.light.block(&shorter).is_err());
+    let mut swapped = block.clone();
+    swapped.transactions.swap(0, 1);
+    assert!(world.light.block(&swapped).is_err());
+    let mut without_receipts = block;
+    without_receipts.receipts.clear();
+    assert!(world.light.block(&without_receipts).is_err());
+}
+
+#[test]
+fn histories() {
+    let world = World::new();
+    for later in 1..world.blocks.len() {
+        for height in 0..later as u64 {
+            let answer = world.history(height, later);
+            let (id, block) = world.light.history(Height::new(height), &answer).unwrap();
+            assert_eq!(id, world.blocks[height as usize].sealed.id());
+            assert_eq!(block.header.height, Height::new(later as u64));
+            let other = world.light.history(Height::new(height + 1), &answer);
+            assert_eq!(other, Err(LightError::OtherQuestion));
+        }
+    }
+    let answer = world.history(1, 4);
+    every_bent_byte_is_refused(&answer, |a| world.light.history(Height::new(1), a).is_ok());
+}
+
+#[test]
+fn a_status_that_is_not_the_proven_one_is_refused() {
+    let world = World::new();
+    let mut answer = world.present_identity();
+    if let Some(identity) = &mut answer.identity {
+        identity.status = v1::IdentityStatus::Suspended as i32;
+    }
+    assert_eq!(
+        world.light.identity(&holder(), None, &answer),
+        Err(LightError::Contradiction {
+            what: "the identity"
+        })
+    );
+}

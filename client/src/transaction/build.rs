@@ -1,0 +1,138 @@
+//! Builders: one per kind of transaction. They fill every field in canonical form; whether the
+//! chain takes it is the chain's to say.
+
+use certchain_proto::{
+    Address, ChainId, Epoch, PublicKey, TimeMs, ValidatorIndex,
+    hash::{AttributeRoot, IdentityTag},
+    transaction::NONCE_BYTES,
+    wire::v1::{
+        RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice, RevokeIdentity, RotateKey,
+        SuspendIdentity, TransactionBody, transaction_body::Kind,
+    },
+};
+
+use crate::{NoRandomness, random, wallet::PublicAccount};
+
+/// Which chain may execute a transaction, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The chain.
+    pub chain: ChainId,
+    /// Block time from which it can no longer be executed.
+    pub valid_until: TimeMs,
+}
+
+impl Terms {
+    /// Makes a body with a fresh nonce.
+    ///
+    /// # Errors
+    /// If there is no randomness.
+    pub fn body(&self, kind: Kind) -> Result<TransactionBody, NoRandomness> {
+        let nonce: [u8; NONCE_BYTES] = random()?;
+        Ok(TransactionBody {
+            chain_id: self.chain.as_bytes().to_vec(),
+            nonce: nonce.to_vec(),
+            valid_until_ms: self.valid_until.get(),
+            kind: Some(kind),
+        })
+    }
+}
+
+/// What an agency drafts at its counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Registration<'a> {
+    /// The holder, as its wallet exports it.
+    pub holder: &'a PublicAccount,
+    /// Root over its salted attributes.
+    pub attribute_root: AttributeRoot,
+    /// Pseudonym of its document.
+    pub tag: IdentityTag,
+    /// Version of the key that made the tag.
+    pub tag_key_version: u32,
+    /// The certifying agency.
+    pub agency: Address,
+    /// The registrar that will review.
+    pub registrar: Address,
+}
+
+/// Registers an identity. Signed by agency, registrar, holder.
+pub fn register_identity(registration: &Registration<'_>) -> Kind {
+    let holder = registration.holder;
+    Kind::RegisterIdentity(RegisterIdentity {
+        kind: holder.kind().to_wire() as i32,
+        public_key: key(holder.public_key()),
+        encryption_key: holder.encryption_key().to_vec(),
+        attribute_root: registration.attribute_root.as_bytes().to_vec(),
+        tag: registration.tag.as_bytes().to_vec(),
+        tag_key_version: registration.tag_key_version,
+        agency: address(registration.agency),
+        registrar: address(registration.registrar),
+        organisation_code: holder.organisation_code().to_owned(),
+    })
+}
+
+/// Replaces an account's keys. Signed by the present key, then the new one.
+pub fn rotate_key(account: Address, public_key: &PublicKey, encryption_key: &[u8; 32]) -> Kind {
+    Kind::RotateKey(RotateKey {
+        address: address(account),
+        public_key: key(public_key),
+        encryption_key: encryption_key.to_vec(),
+    })
+}
+
+/// Replaces lost keys by those of `holder`, a new wallet that bears the lost account's address.
+/// Signed by agency, registrar, the new key.
+pub fn recover_key(holder: &PublicAccount, agency: Address, registrar: Address) -> Kind {
+    Kind::RecoverKey(RecoverKey {
+        address: address(holder.address()),
+        public_key: key(holder.public_key()),
+        encryption_key: holder.encryption_key().to_vec(),
+        agency: address(agency),
+        registrar: address(registrar),
+    })
+}
+
+/// Suspends an identity. Signed by the authority.
+pub fn suspend_identity(account: Address, authority: Address, reason: u16) -> Kind {
+    Kind::SuspendIdentity(SuspendIdentity {
+        address: address(account),
+        authority: address(authority),
+        reason: reason.into(),
+    })
+}
+
+/// Lifts a suspension. Signed by the authority, a registrar.
+pub fn reinstate_identity(account: Address, authority: Address, reason: u16) -> Kind {
+    Kind::ReinstateIdentity(ReinstateIdentity {
+        address: address(account),
+        authority: address(authority),
+        reason: reason.into(),
+    })
+}
+
+/// Ends an identity for good. Signed by agency, then registrar.
+pub fn revoke_identity(account: Address, agency: Address, registrar: Address, reason: u16) -> Kind {
+    Kind::RevokeIdentity(RevokeIdentity {
+        address: address(account),
+        agency: address(agency),
+        registrar: address(registrar),
+        reason: reason.into(),
+    })
+}
+
+/// Tells that a validator lost its journal. Signed by its vote key.
+pub fn restart_notice(epoch: Epoch, validator: ValidatorIndex, nonce: [u8; 32]) -> Kind {
+    Kind::RestartNotice(RestartNotice {
+        epoch: epoch.get(),
+        validator: validator.get().into(),
+        restart_nonce: nonce.to_vec(),
+    })
+}
+
+fn address(address: Address) -> Vec<u8> {
+    address.as_bytes().to_vec()
+}
+
+fn key(key: &PublicKey) -> Vec<u8> {
+    key.as_bytes().to_vec()
+}

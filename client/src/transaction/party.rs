@@ -1,0 +1,138 @@
+//! Who must sign which kind, in which order.
+
+use std::fmt;
+
+use certchain_proto::{
+    Address, Epoch, PublicKey, ValidatorIndex, transaction::TransactionError,
+    wire::v1::transaction_body::Kind,
+};
+
+/// In which capacity somebody signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The certifying agency.
+    Agency,
+    /// The registrar that reviews.
+    Registrar,
+    /// Who suspends or reinstates.
+    Authority,
+    /// The account's present key.
+    PresentKey,
+    /// The key that the account gets.
+    NewKey,
+    /// A validator's vote key.
+    VoteKey,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agency => "agency",
+            Self::Registrar => "registrar",
+            Self::Authority => "authority",
+            Self::PresentKey => "present key",
+            Self::NewKey => "new key",
+            Self::VoteKey => "vote key",
+        })
+    }
+}
+
+/// Whose signature is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The present key of this account; which key that is, the chain knows.
+    Account(Address),
+    /// This very key.
+    Key(PublicKey),
+    /// The vote key of a validator.
+    Validator(Epoch, ValidatorIndex),
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(address) => address.fmt(f),
+            Self::Key(key) => write!(f, "key {key}"),
+            Self::Validator(epoch, index) => write!(f, "validator {index} of epoch {epoch}"),
+        }
+    }
+}
+
+/// One signature that a transaction needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// In which capacity.
+    pub role: Role,
+    /// Whose.
+    pub signer: Signer,
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.role, self.signer)
+    }
+}
+
+/// The signatures that a kind needs, in their order.
+///
+/// # Errors
+/// If a field that names a signer is none.
+pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
+    match kind {
+        Kind::RegisterIdentity(m) => Ok(vec![
+            account(Role::Agency, "agency", &m.agency)?,
+            account(Role::Registrar, "registrar", &m.registrar)?,
+            new_key(&m.public_key)?,
+        ]),
+        Kind::RotateKey(m) => Ok(vec![
+            account(Role::PresentKey, "address", &m.address)?,
+            new_key(&m.public_key)?,
+        ]),
+        Kind::RecoverKey(m) => Ok(vec![
+            account(Role::Agency, "agency", &m.agency)?,
+            account(Role::Registrar, "registrar", &m.registrar)?,
+            new_key(&m.public_key)?,
+        ]),
+        Kind::SuspendIdentity(m) => Ok(vec![account(Role::Authority, "authority", &m.authority)?]),
+        Kind::ReinstateIdentity(m) => {
+            Ok(vec![account(Role::Authority, "authority", &m.authority)?])
+        }
+        Kind::RevokeIdentity(m) => Ok(vec![
+            account(Role::Agency, "agency", &m.agency)?,
+            account(Role::Registrar, "registrar", &m.registrar)?,
+        ]),
+        Kind::RestartNotice(m) => {
+            let index = u16::try_from(m.validator).map_err(|_| TransactionError::Field {
+                field: "validator",
+                problem: "must be below 65536",
+            })?;
+            let signer = Signer::Validator(Epoch::new(m.epoch), ValidatorIndex::new(index));
+            Ok(vec![Party {
+                role: Role::VoteKey,
+                signer,
+            }])
+        }
+    }
+}
+
+fn account(role: Role, field: &'static str, bytes: &[u8]) -> Result<Party, TransactionError> {
+    let address = Address::from_slice(bytes).ok_or(TransactionError::Field {
+        field,
+        problem: "must have 32 bytes",
+    })?;
+    Ok(Party {
+        role,
+        signer: Signer::Account(address),
+    })
+}
+
+fn new_key(bytes: &[u8]) -> Result<Party, TransactionError> {
+    let key = PublicKey::from_bytes(bytes).map_err(|_| TransactionError::Field {
+        field: "public_key",
+        problem: "is not an Ed25519 key that the chain takes",
+    })?;
+    Ok(Party {
+        role: Role::NewKey,
+        signer: Signer::Key(key),
+    })
+}
