@@ -1,0 +1,404 @@
+//! The thread that drafts, checks, executes and stores a chain's blocks, one after the other.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use certchain_consensus::{
+    BodyFault, BodyRequest, Decision, Event, Proposal, ProposalRequest, Sealed, Verified,
+};
+use certchain_ledger::{
+    chain::{BlockFault, CheckedBlock, Committed, Executed},
+    signatures::VerifiedTransaction,
+};
+use certchain_proto::{
+    BlockHeader, CommitCertificate, Height, hash::HeaderDigest, transaction::Transaction,
+};
+
+use super::{bodies, engine_thread::now, host::ChainHost};
+use crate::{
+    metrics::chain_label,
+    stop::{Fatal, StopReason},
+};
+
+/// How often an idle executor looks for transactions that nobody has taken up.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// Work for the executor.
+pub enum Task {
+    /// The engine asks for a proposal.
+    Propose(ProposalRequest),
+    /// The engine asks for a body.
+    CheckBody(BodyRequest),
+    /// A body is complete; its transactions' signatures hold.
+    BodyArrived {
+        /// The block.
+        header: Arc<BlockHeader>,
+        /// The certificate of the block before.
+        parent_certificate: CommitCertificate,
+        /// The transactions in order.
+        transactions: Vec<VerifiedTransaction>,
+    },
+    /// A decided block has come from a peer, verified.
+    Synced(Box<Synced>),
+    /// The engine asks for a result.
+    Execute(Arc<BlockHeader>),
+    /// The engine has decided.
+    Commit(Box<Decision>),
+    /// End.
+    Stop,
+}
+
+/// A decided block from a peer: certificate and transaction signatures hold.
+pub struct Synced {
+    /// Order, result and votes.
+    pub sealed: Verified<Sealed>,
+    /// The certificate of the block before.
+    pub parent_certificate: CommitCertificate,
+    /// The transactions in order.
+    pub transactions: Vec<VerifiedTransaction>,
+}
+
+/// Where a candidate for the next height stands.
+struct Candidate {
+    seen: Instant,
+    checked: Option<CheckedBlock>,
+    executed: Option<Executed>,
+}
+
+impl Candidate {
+    fn new() -> Self {
+        Self { seen: Instant::now(), checked: None, executed: None }
+    }
+}
+
+/// The executor.
+pub struct Executor {
+    host: Arc<ChainHost>,
+    fatal: Fatal,
+    runtime: tokio::runtime::Handle,
+    candidates: BTreeMap<HeaderDigest, Candidate>,
+    last_commit: Instant,
+}
+
+impl Executor {
+    /// An executor without work.
+    pub fn new(host: Arc<ChainHost>, fatal: Fatal, runtime: tokio::runtime::Handle) -> Self {
+        Self { host, fatal, runtime, candidates: BTreeMap::new(), last_commit: Instant::now() }
+    }
+
+    /// Works until told to stop.
+    pub fn run(mut self, tasks: &Receiver<Task>) {
+        loop {
+            match tasks.recv_timeout(SWEEP) {
+                Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Task::Propose(request)) => self.propose(&request),
+                Ok(Task::CheckBody(request)) => self.check_body(request),
+                Ok(Task::BodyArrived { header, parent_certificate, transactions }) => {
+                    self.take_body(&header, parent_certificate, transactions);
+                }
+                Ok(Task::Synced(synced)) => self.take_synced(*synced),
+                Ok(Task::Execute(header)) => self.execute(&header),
+                Ok(Task::Commit(decision)) => self.commit(*decision),
+                Err(RecvTimeoutError::Timeout) => self.sweep(),
+            }
+        }
+    }
+
+    /// Transactions that no block has taken for a while may not have reached the primary: gossip
+    /// them again, and drop those whose time is over.
+    fn sweep(&mut self) {
+        let time = self.host.admission_time();
+        let (waiting, expired) = {
+            let mut mempool = self.host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            let expired = mempool.expire(time);
+            let waiting: Vec<VerifiedTransaction> =
+                mempool.iter().take(super::exchange::GOSSIP_BATCH_COUNT).cloned().collect();
+            (waiting, expired)
+        };
+        if !expired.is_empty() {
+            tracing::debug!(chain = %self.host.name, count = expired.len(), "transactions expired");
+        }
+        if !waiting.is_empty() && self.last_commit.elapsed() >= SWEEP {
+            let host = Arc::clone(&self.host);
+            self.runtime.spawn(async move { super::intake::announce(&host, waiting).await });
+        }
+        if !expired.is_empty() || self.last_commit.elapsed() >= SWEEP {
+            self.host.work_changed();
+        }
+    }
+
+    fn propose(&mut self, request: &ProposalRequest) {
+        let host = &self.host;
+        let head = host.chain.head();
+        if head.id != request.parent || head.header.height.next() != request.height {
+            return;
+        }
+        let nothing = Event::NothingToPropose { height: request.height, view: request.view };
+        let time_ms = now().max(request.min_time);
+        let parameters = &head.parameters;
+        let selected = {
+            let mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = usize::try_from(parameters.limits.block_transactions).unwrap_or(usize::MAX);
+            mempool.select(parameters.limits.block_bytes, count, time_ms)
+        };
+        if selected.is_empty() && !request.allow_empty {
+            return host.tell(nothing);
+        }
+        let draft = match host.chain.draft(selected, time_ms) {
+            Ok(draft) => draft,
+            Err(error) => {
+                tracing::error!(chain = %host.name, %error, "no block can be drafted");
+                return host.tell(nothing);
+            }
+        };
+        if !draft.refused.is_empty() {
+            let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            let ids: Vec<_> = draft.refused.iter().map(|(t, _)| t.id()).collect();
+            mempool.remove(ids.iter());
+        }
+        if draft.transactions.is_empty() && !request.allow_empty {
+            return host.tell(nothing);
+        }
+        host.tell(Event::Proposal(Box::new(Proposal {
+            height: request.height,
+            view: request.view,
+            time_ms,
+            witness_ids: draft.witness_ids,
+            tx_root: draft.tx_root,
+            history_root: draft.history_root,
+            checkpoint: None,
+        })));
+    }
+
+    fn check_body(&mut self, request: BodyRequest) {
+        let digest = request.header.digest();
+        let candidate = self.candidates.entry(digest).or_insert_with(Candidate::new);
+        if candidate.checked.is_some() || candidate.executed.is_some() {
+            return self.host.tell(Event::BodyReady { header: digest });
+        }
+        if let Some(contents) = &request.contents
+            && let Some(transactions) = bodies::from_mempool(&self.host, &contents.witness_ids)
+        {
+            let certificate = contents.parent_certificate.clone();
+            return self.take_body(&request.header, certificate, transactions);
+        }
+        let host = Arc::clone(&self.host);
+        self.runtime.spawn(async move { bodies::complete(host, request).await });
+    }
+
+    /// Checks a complete body, makes it durable, and tells the engine.
+    fn take_body(
+        &mut self,
+        header: &BlockHeader,
+        parent_certificate: CommitCertificate,
+        transactions: Vec<VerifiedTransaction>,
+    ) {
+        let digest = header.digest();
+        if self.candidates.get(&digest).is_some_and(|c| c.checked.is_some() || c.executed.is_some())
+        {
+            return self.host.tell(Event::BodyReady { header: digest });
+        }
+        match self.checked(header, parent_certificate, transactions) {
+            Ok(()) => self.host.tell(Event::BodyReady { header: digest }),
+            Err(Some(fault)) => self.host.tell(Event::BodyInvalid { header: digest, fault }),
+            Err(None) => {}
+        }
+    }
+
+    /// Checks and stores a body. The error is the block's fault, or none if it is ours.
+    fn checked(
+        &mut self,
+        header: &BlockHeader,
+        parent_certificate: CommitCertificate,
+        transactions: Vec<VerifiedTransaction>,
+    ) -> Result<(), Option<BodyFault>> {
+        let host = &self.host;
+        if header.parent != host.chain.head().id {
+            // Its height was decided while it was being completed.
+            return Err(None);
+        }
+        let started = Instant::now();
+        let checked = host
+            .chain
+            .check_block(header.clone(), parent_certificate, transactions)
+            .map_err(|error| {
+                let height = header.height.get();
+                match error.fault() {
+                    Some(fault) => {
+                        tracing::warn!(chain = %host.name, height, %error, "a block is invalid");
+                        Some(fault_of(fault))
+                    }
+                    None => {
+                        tracing::error!(chain = %host.name, height, %error, "no block was checked");
+                        None
+                    }
+                }
+            })?;
+        if let Err(error) = host.chain.store_body(&checked) {
+            tracing::error!(chain = %host.name, %error, "a body cannot be stored; no vote for it");
+            return Err(None);
+        }
+        host.metrics.synced_writes.get_or_create(&chain_label(&host.name)).inc();
+        host.metrics.stage(&host.name, "check", started.elapsed());
+        let candidate = self.candidates.entry(header.digest()).or_insert_with(Candidate::new);
+        candidate.checked = Some(checked);
+        Ok(())
+    }
+
+    fn take_synced(&mut self, synced: Synced) {
+        let header = synced.sealed.header.clone();
+        if header.height != self.host.chain.head().header.height.next() {
+            return;
+        }
+        let digest = header.digest();
+        let known = self
+            .candidates
+            .get(&digest)
+            .is_some_and(|c| c.checked.is_some() || c.executed.is_some());
+        if !known {
+            match self.checked(&header, synced.parent_certificate, synced.transactions) {
+                Ok(()) => {}
+                // A peer may have sent other transactions with a true header: ask another one.
+                Err(Some(BodyFault::Transactions) | None) => return,
+                Err(Some(fault)) => {
+                    return self.host.halt(format!(
+                        "height {}: a quorum decided a block that is invalid by the rules of this \
+                         release ({fault:?}); compare releases",
+                        header.height
+                    ));
+                }
+            }
+        }
+        self.host.tell(Event::Sealed(Box::new(synced.sealed)));
+    }
+
+    fn execute(&mut self, header: &BlockHeader) {
+        let digest = header.digest();
+        let Some(candidate) = self.candidates.get_mut(&digest) else { return };
+        if candidate.executed.is_none() {
+            let Some(checked) = candidate.checked.take() else { return };
+            let started = Instant::now();
+            match self.host.chain.execute(checked) {
+                Ok(executed) => candidate.executed = Some(executed),
+                Err(error) => {
+                    let height = header.height.get();
+                    tracing::error!(chain = %self.host.name, height, %error, "execution failed");
+                    return;
+                }
+            }
+            self.host.metrics.stage(&self.host.name, "execute", started.elapsed());
+        }
+        if let Some(executed) = &candidate.executed {
+            let outcome = executed.outcome().clone();
+            self.host.tell(Event::Executed { header: digest, outcome });
+        }
+    }
+
+    fn commit(&mut self, decision: Decision) {
+        let digest = decision.header.digest();
+        let height = decision.header.height;
+        let started = Instant::now();
+        let result = self.executed(&decision, &digest).and_then(|(executed, seen)| {
+            let committed = self
+                .host
+                .chain
+                .commit(executed, decision.certificate)
+                .map_err(|error| error.to_string())?;
+            Ok((committed, seen))
+        });
+        match result {
+            Ok((committed, seen)) => {
+                let metrics = &self.host.metrics;
+                metrics.synced_writes.get_or_create(&chain_label(&self.host.name)).inc();
+                metrics.stage(&self.host.name, "store", started.elapsed());
+                metrics.stage(&self.host.name, "decide", seen.elapsed());
+                self.candidates.clear();
+                self.last_commit = Instant::now();
+                self.publish(height, &committed);
+            }
+            // The engine holds the block as decided; nothing may follow it but the same block.
+            Err(error) => {
+                self.fatal.stop(StopReason::Store { chain: self.host.name.clone(), error });
+            }
+        }
+    }
+
+    /// The execution of a decided block, done again from the stored body if it is gone.
+    fn executed(
+        &mut self,
+        decision: &Decision,
+        digest: &HeaderDigest,
+    ) -> Result<(Executed, Instant), String> {
+        if let Some(candidate) = self.candidates.remove(digest) {
+            if let Some(executed) = candidate.executed {
+                return Ok((executed, candidate.seen));
+            }
+            if let Some(checked) = candidate.checked {
+                let executed = self.host.chain.execute(checked).map_err(|e| e.to_string())?;
+                return Ok((executed, candidate.seen));
+            }
+        }
+        let chain = &self.host.chain;
+        let body = chain
+            .load_body(decision.header.height, digest)
+            .map_err(|error| error.to_string())?
+            .ok_or("its body is not in the store")?;
+        let transactions = bodies::verify(&self.host, &body.transactions)
+            .ok_or("a stored transaction is not valid")?;
+        let checked = chain
+            .check_block((*decision.header).clone(), body.parent_certificate, transactions)
+            .map_err(|error| error.to_string())?;
+        let executed = chain.execute(checked).map_err(|error| error.to_string())?;
+        Ok((executed, Instant::now()))
+    }
+
+    /// Tells everybody of a block that is on disk.
+    fn publish(&self, height: Height, committed: &Committed) {
+        let host = &self.host;
+        let ids: Vec<_> = committed.transactions.iter().map(|t| t.id()).collect();
+        {
+            let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            mempool.remove(ids.iter());
+            mempool.expire(committed.head.header.time_ms);
+        }
+        let label = chain_label(&host.name);
+        let number = i64::try_from(height.get()).unwrap_or(i64::MAX);
+        host.metrics.height.get_or_create(&label).set(number);
+        let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        host.metrics.transactions.get_or_create(&label).inc_by(count);
+        tracing::debug!(
+            chain = %host.name, height = height.get(), id = %committed.head.id,
+            transactions = ids.len(), "block decided"
+        );
+        host.tell(Event::Applied { height });
+        for notice in &committed.restart_notices {
+            if host.is_own_notice(notice.validator, &notice.nonce) {
+                host.tell(Event::AmnesiaCleared { height });
+            }
+        }
+        host.height.send_replace(height);
+        host.waiters.decided(ids.iter());
+        host.work_changed();
+    }
+}
+
+fn fault_of(fault: BlockFault) -> BodyFault {
+    match fault {
+        BlockFault::Transactions => BodyFault::Transactions,
+        BlockFault::Inadmissible => BodyFault::Inadmissible,
+        BlockFault::History | BlockFault::Header => BodyFault::History,
+        BlockFault::Checkpoint => BodyFault::Checkpoint,
+        BlockFault::TooLarge => BodyFault::TooLarge,
+    }
+}
+
+/// Decodes transactions whose envelope must be canonical.
+pub fn decode_all(encoded: &[Vec<u8>]) -> Option<Vec<Transaction>> {
+    encoded.iter().map(|bytes| Transaction::decode(bytes).ok()).collect()
+}

@@ -1,0 +1,247 @@
+//! What all parts of one chain on this node share, and what its services ask.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
+
+use certchain_consensus::{Event, Status};
+use certchain_ledger::{
+    chain::Chain,
+    mempool::Mempool,
+    receipt::LocatedReceipt,
+    signatures::TransactionVerifier,
+    store::StoreError,
+};
+use certchain_net::{ChannelId, NetworkHandle, PeerId};
+use certchain_proto::{
+    ChainId, Height, SecretKey, TimeMs, ValidatorIndex, ValidatorSet,
+    hash::TransactionId,
+    wire::v1::SignedTransaction,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
+
+use super::{
+    engine_thread::{Input, now},
+    executor::Task,
+    intake::{Admission, Submission},
+    waiters::{TooManyWaits, Waiters},
+};
+use crate::{
+    metrics::{Metrics, chain_label},
+    pool::WorkerPool,
+};
+
+/// State of a chain on this node, for clients and operators.
+#[derive(Clone, Debug)]
+pub struct ChainStatus {
+    /// View in which the next height is being decided.
+    pub view: u32,
+    /// Connected peers that are validators.
+    pub peers: usize,
+    /// Waiting transactions.
+    pub mempool: usize,
+    /// Whether this node votes here.
+    pub voting: bool,
+    /// Whether a quorum is connected and no peer has shown to be ahead.
+    pub ready: bool,
+    /// Why this node's part in the chain has halted.
+    pub halted: Option<String>,
+}
+
+/// One chain on this node.
+pub struct ChainHost {
+    /// The chain's name.
+    pub name: String,
+    /// Its id.
+    pub id: ChainId,
+    /// Its share of the network.
+    pub channel: ChannelId,
+    /// Blocks and state.
+    pub chain: Arc<Chain>,
+    /// Waiting transactions.
+    pub mempool: Mutex<Mempool>,
+    /// Told after each growth of the mempool.
+    pub mempool_grew: Notify,
+    /// Checks signatures of transactions.
+    pub verifier: TransactionVerifier,
+    /// Who decides.
+    pub validators: Arc<ValidatorSet>,
+    /// Our place among them.
+    pub me: Option<ValidatorIndex>,
+    /// Our vote key, for restart notices; votes are signed by the engine's signer.
+    pub vote_key: Option<Arc<SecretKey>>,
+    /// Workers for transactions, blocks and answers to peers.
+    pub pool: Arc<WorkerPool>,
+    /// Workers for votes, which must not wait behind transactions.
+    pub vote_pool: Arc<WorkerPool>,
+    /// The network.
+    pub network: NetworkHandle,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Clients that wait for decisions.
+    pub waiters: Waiters,
+    /// Where proof of equivocation is kept.
+    pub evidence_dir: PathBuf,
+    /// Nonce of the restart notice that we wait for, if we lost our journal.
+    pub(super) restart_nonce: OnceLock<[u8; 32]>,
+    pub(super) engine: mpsc::Sender<Input>,
+    pub(super) executor: mpsc::Sender<Task>,
+    pub(super) submissions: tokio::sync::mpsc::Sender<Submission>,
+    pub(super) status: watch::Receiver<Status>,
+    pub(super) height: watch::Sender<Height>,
+    pub(super) tips: Mutex<BTreeMap<PeerId, Height>>,
+    pub(super) sync_wanted: Notify,
+    pub(super) halted: OnceLock<String>,
+    pub(super) work_announced: AtomicBool,
+}
+
+impl ChainHost {
+    /// Tells the engine.
+    pub(super) fn tell(&self, event: Event) {
+        self.tell_with(event, None);
+    }
+
+    /// Tells the engine what a peer said; `room` is given back after the step.
+    pub(super) fn tell_with(&self, event: Event, room: Option<OwnedSemaphorePermit>) {
+        // A thread that has ended takes nothing any more; the process is ending too.
+        let _ = self.engine.send(Input::Event(event, room));
+    }
+
+    /// Hands work to the executor.
+    pub(super) fn hand(&self, task: Task) {
+        let _ = self.executor.send(task);
+    }
+
+    /// Tells the engine whether transactions wait.
+    pub fn work_changed(&self) {
+        let pending = {
+            let mempool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = i64::try_from(mempool.len()).unwrap_or(i64::MAX);
+            self.metrics.mempool.get_or_create(&chain_label(&self.name)).set(count);
+            !mempool.is_empty()
+        };
+        if pending {
+            self.mempool_grew.notify_waiters();
+        }
+        // "No work" is told once; "work" each time, since the primary may have had none a moment ago.
+        if self.work_announced.swap(pending, Ordering::AcqRel) || pending {
+            self.tell(Event::WorkChanged { pending });
+        }
+    }
+
+    /// The time at which a transaction is judged at admission.
+    pub fn admission_time(&self) -> TimeMs {
+        now().max(self.chain.head().header.time_ms.saturating_add(1))
+    }
+
+    /// Submits transactions and waits for their admission, not for their decision.
+    ///
+    /// # Errors
+    /// If the node is stopping or has too many submissions waiting.
+    pub async fn submit(
+        &self,
+        transactions: Vec<SignedTransaction>,
+    ) -> Result<Vec<Admission>, Busy> {
+        let (reply, answer) = oneshot::channel();
+        self.submissions.try_send(Submission { transactions, reply }).map_err(|_| Busy)?;
+        answer.await.map_err(|_| Busy)
+    }
+
+    /// The receipt of a transaction as soon as it is decided.
+    ///
+    /// # Errors
+    /// If the store cannot be read or too many clients wait.
+    pub async fn wait_receipt(&self, id: TransactionId) -> Result<LocatedReceipt, WaitError> {
+        loop {
+            let decided = self.waiters.wait(id)?;
+            if let Some(receipt) = self.chain.receipt(&id)? {
+                return Ok(receipt);
+            }
+            decided.await.map_err(|_| WaitError::Stopping)?;
+        }
+    }
+
+    /// Height of the last block in the store, and its changes.
+    pub fn heights(&self) -> watch::Receiver<Height> {
+        self.height.subscribe()
+    }
+
+    /// Validators among the connected peers.
+    pub fn connected_validators(&self) -> Vec<(ValidatorIndex, PeerId)> {
+        self.network
+            .connected()
+            .into_iter()
+            .filter_map(|peer| {
+                Some((self.validators.index_of_network_key(peer.public_key())?, peer))
+            })
+            .collect()
+    }
+
+    /// The peer of a validator.
+    pub(super) fn peer_of(&self, validator: ValidatorIndex) -> Option<PeerId> {
+        PeerId::from_public_key(&self.validators.get(validator)?.network_key).ok()
+    }
+
+    /// What to tell of the chain's state.
+    pub fn status(&self) -> ChainStatus {
+        let engine = self.status.borrow().clone();
+        let peers = self.connected_validators().len();
+        let here = usize::from(self.me.is_some());
+        let head = self.chain.head().header.height;
+        let ahead = {
+            let tips = self.tips.lock().unwrap_or_else(PoisonError::into_inner);
+            tips.values().max().is_some_and(|tip| *tip > head.next())
+        };
+        let halted = self
+            .halted
+            .get()
+            .cloned()
+            .or_else(|| engine.halted.as_ref().map(ToString::to_string));
+        ChainStatus {
+            view: engine.view.get(),
+            peers,
+            mempool: self.mempool.lock().unwrap_or_else(PoisonError::into_inner).len(),
+            voting: self.me.is_some() && engine.can_sign && halted.is_none(),
+            ready: halted.is_none() && !ahead && peers + here >= self.validators.quorum(),
+            halted,
+        }
+    }
+
+    /// Whether a restart notice is the one that we wait for.
+    pub(super) fn is_own_notice(&self, validator: ValidatorIndex, nonce: &[u8; 32]) -> bool {
+        self.me == Some(validator) && self.restart_nonce.get() == Some(nonce)
+    }
+
+    /// Stops this node's part in the chain; the other chains go on.
+    pub(super) fn halt(&self, reason: String) {
+        tracing::error!(chain = %self.name, %reason, "this node's part in the chain has halted");
+        self.metrics.healthy.get_or_create(&chain_label(&self.name)).set(0);
+        // The first reason is the one to look at.
+        let _ = self.halted.set(reason);
+    }
+}
+
+/// The node has no place for more submissions at the moment, or is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this node has too many submissions waiting; come again in a moment or use another node")]
+pub struct Busy;
+
+/// Why waiting for a receipt ended without one.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Too many clients wait.
+    #[error(transparent)]
+    TooMany(#[from] TooManyWaits),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node is stopping.
+    #[error("the node is stopping; ask another one")]
+    Stopping,
+}

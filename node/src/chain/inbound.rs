@@ -1,0 +1,112 @@
+//! What comes from peers: votes to the engine, transactions to the mempool, questions to the store.
+//!
+//! Who sends more than its room is not waited for: consensus says everything again in time, and a
+//! flood costs only the flooder's own messages.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use certchain_consensus::{Event, limits::MAX_MESSAGE_BYTES};
+use certchain_net::{Direct as Frame, Gossip, Inbox, PeerId, Request, Verdict};
+use certchain_proto::certificate::Ed25519Verifier;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{evidence, exchange::Direct, host::ChainHost, intake, serve, sync};
+
+/// Bytes of consensus messages of one peer that may wait for the engine.
+const ROOM_PER_PEER: usize = 2 * MAX_MESSAGE_BYTES;
+
+/// Gossip messages that go through the workers at once.
+const GOSSIP_AT_ONCE: usize = 4;
+
+/// Hands direct messages on until the network ends.
+pub async fn direct(host: Arc<ChainHost>, mut inbox: Inbox<Frame>) {
+    let rooms = Rooms::default();
+    while let Some(frame) = inbox.recv().await {
+        match Direct::decode(&frame.data) {
+            Ok(Direct::Consensus(bytes)) => consensus(&host, &rooms, frame.from, bytes),
+            Ok(Direct::Tip(height)) => sync::note_tip(&host, frame.from, height),
+            Ok(Direct::Evidence(found)) => evidence::from_peer(&host, *found),
+            Err(error) => {
+                tracing::debug!(chain = %host.name, from = %frame.from, %error, "not a message");
+            }
+        }
+    }
+}
+
+/// Verifies a consensus message on a worker and hands it to the engine.
+fn consensus(host: &Arc<ChainHost>, rooms: &Rooms, from: PeerId, bytes: Vec<u8>) {
+    let Some(room) = rooms.take(from, bytes.len()) else {
+        tracing::debug!(chain = %host.name, %from, "a peer sends faster than the engine takes");
+        return;
+    };
+    let worker = Arc::clone(host);
+    let queued = host.vote_pool.run(move || {
+        let message = match certchain_consensus::Message::decode(&bytes, MAX_MESSAGE_BYTES) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(chain = %worker.name, %from, %error, "consensus message refused");
+                return;
+            }
+        };
+        match message.verify(worker.id, &worker.validators, &Ed25519Verifier) {
+            Ok(verified) => {
+                worker.tell_with(Event::Message(Box::new(verified)), Some(room));
+            }
+            Err(error) => {
+                tracing::debug!(chain = %worker.name, %from, %error, "consensus message refused");
+            }
+        }
+    });
+    if let Err(error) = queued {
+        tracing::debug!(chain = %host.name, %error, "a consensus message was shed");
+    }
+}
+
+/// Hands gossiped transactions on until the network ends.
+pub async fn gossip(host: Arc<ChainHost>, mut inbox: Inbox<Gossip>) {
+    let places = Arc::new(Semaphore::new(GOSSIP_AT_ONCE));
+    while let Some(message) = inbox.recv().await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let host = Arc::clone(&host);
+        tokio::spawn(async move {
+            let Gossip { from, data, token, .. } = message;
+            let worker = Arc::clone(&host);
+            let job = move || intake::take_gossip(&worker, from, &data);
+            let verdict = host.pool.call(job).await.unwrap_or(Verdict::Ignore);
+            host.network.report(token, verdict).await;
+            drop(place);
+        });
+    }
+}
+
+/// Answers questions until the network ends.
+pub async fn requests(host: Arc<ChainHost>, mut inbox: Inbox<Request>) {
+    while let Some(request) = inbox.recv().await {
+        serve::answer(&host, request);
+    }
+}
+
+/// How much of each peer may wait.
+#[derive(Default)]
+struct Rooms {
+    by_peer: Mutex<BTreeMap<PeerId, Arc<Semaphore>>>,
+}
+
+impl Rooms {
+    /// Room for so many bytes, if this peer has it left. Peers are listed ones, so the map is
+    /// bounded.
+    fn take(&self, peer: PeerId, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes.max(1)).ok()?;
+        let room = Arc::clone(
+            self.by_peer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(peer)
+                .or_insert_with(|| Arc::new(Semaphore::new(ROOM_PER_PEER))),
+        );
+        room.try_acquire_many_owned(bytes).ok()
+    }
+}

@@ -1,0 +1,243 @@
+//! The way of transactions into the mempool, from clients and from peers.
+//!
+//! Whatever waits when a worker is free goes through together: one signature batch, one look at
+//! the state, one lock of the mempool, one gossip message. So the cost of a transaction falls as
+//! the load rises.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
+
+use certchain_ledger::{
+    mempool::Inserted,
+    refusal::Refusal,
+    signatures::VerifiedTransaction,
+};
+use certchain_net::{PeerId, Verdict};
+use certchain_proto::{
+    hash::TransactionId,
+    transaction::{Transaction, TransactionError},
+    wire::v1::{Code, SignedTransaction},
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{
+    exchange::{self, Transactions},
+    host::ChainHost,
+};
+use crate::metrics::RefusalLabel;
+
+/// Most transactions that go through together.
+const BATCH: usize = 1_024;
+
+/// Batches at once: one being verified while the next is gathered and decoded.
+const BATCHES_AT_ONCE: usize = 2;
+
+/// Submissions that wait; beyond it clients are asked to come again.
+pub const QUEUE: usize = 4_096;
+
+/// What became of one submitted transaction: its id, if it has one, and whether it was admitted.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Its id; none if the bytes are no transaction.
+    pub id: Option<TransactionId>,
+    /// Why not.
+    pub result: Result<(), Refusal>,
+}
+
+/// Transactions that ask for admission.
+pub struct Submission {
+    /// As they came.
+    pub transactions: Vec<SignedTransaction>,
+    /// Takes the answers, in the same order.
+    pub reply: oneshot::Sender<Vec<Admission>>,
+}
+
+/// Takes submissions of clients until the senders are gone.
+pub async fn run(host: Arc<ChainHost>, mut submissions: mpsc::Receiver<Submission>) {
+    let places = Arc::new(Semaphore::new(BATCHES_AT_ONCE));
+    while let Some(first) = submissions.recv().await {
+        // Waiting for a place is what gathers a batch under load.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let mut count = first.transactions.len();
+        let mut batch = vec![first];
+        while count < BATCH {
+            let Ok(next) = submissions.try_recv() else { break };
+            count += next.transactions.len();
+            batch.push(next);
+        }
+        let worker = Arc::clone(&host);
+        let runtime = tokio::runtime::Handle::current();
+        let queued = host.pool.run(move || {
+            let fresh = admit_submissions(&worker, batch);
+            if !fresh.is_empty() {
+                let host = Arc::clone(&worker);
+                runtime.spawn(async move { announce(&host, fresh).await });
+            }
+            drop(place);
+        });
+        if let Err(error) = queued {
+            tracing::debug!(%error, "submissions shed");
+        }
+    }
+}
+
+/// Admits a batch and answers each submission. Returns those that are new here.
+fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTransaction> {
+    let mut replies = Vec::with_capacity(batch.len());
+    let mut decoded = Vec::new();
+    for submission in batch {
+        replies.push((submission.transactions.len(), submission.reply));
+        decoded.extend(submission.transactions.into_iter().map(Transaction::from_envelope));
+    }
+    let Admitted { results, fresh, .. } = admit(host, decoded);
+    let mut results = results.into_iter();
+    for (count, reply) in replies {
+        // Who asked may have gone away.
+        let _ = reply.send(results.by_ref().take(count).collect());
+    }
+    fresh
+}
+
+/// What became of a batch.
+pub struct Admitted {
+    /// One answer per transaction, in order.
+    pub results: Vec<Admission>,
+    /// Those that the mempool did not have.
+    pub fresh: Vec<VerifiedTransaction>,
+    /// Whether one of them is such that no honest node passes it on.
+    pub foul: bool,
+}
+
+/// Decodes, verifies, checks against the state and puts into the mempool.
+pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError>>) -> Admitted {
+    let mut results: Vec<Option<Admission>> = Vec::with_capacity(decoded.len());
+    let mut foul = false;
+    let mut checked = Vec::with_capacity(decoded.len());
+    let mut places = Vec::with_capacity(decoded.len());
+    for (place, item) in decoded.into_iter().enumerate() {
+        match item {
+            Ok(transaction) if transaction.chain() == host.id => {
+                results.push(None);
+                places.push(place);
+                checked.push(transaction);
+            }
+            Ok(transaction) => {
+                foul = true;
+                let refusal = Refusal::new(Code::WrongChain);
+                results.push(Some(Admission { id: Some(transaction.id()), result: Err(refusal) }));
+            }
+            Err(error) => {
+                foul = true;
+                results.push(Some(Admission { id: None, result: Err(Refusal::from(error)) }));
+            }
+        }
+    }
+    let mut good = Vec::with_capacity(checked.len());
+    let mut good_places = Vec::with_capacity(checked.len());
+    for (place, verdict) in places.into_iter().zip(host.verifier.verify(checked)) {
+        match verdict {
+            Ok(transaction) => {
+                good.push(transaction);
+                good_places.push(place);
+            }
+            Err(rejected) => {
+                foul = true;
+                let id = Some(rejected.transaction.id());
+                if let Some(slot) = results.get_mut(place) {
+                    *slot = Some(Admission { id, result: Err(rejected.refusal) });
+                }
+            }
+        }
+    }
+    let fresh = into_mempool(host, good, &good_places, &mut results);
+    let results: Vec<Admission> = results.into_iter().map(|slot| slot.unwrap_or_else(lost)).collect();
+    count_refusals(host, &results);
+    Admitted { results, fresh, foul }
+}
+
+/// Every place is filled above; an empty one would be a mistake of ours, and no transaction of a
+/// client may be called admitted because of it.
+fn lost() -> Admission {
+    Admission { id: None, result: Err(Refusal::about(Code::Unavailable, "it was not looked at")) }
+}
+
+fn into_mempool(
+    host: &ChainHost,
+    good: Vec<VerifiedTransaction>,
+    places: &[usize],
+    results: &mut [Option<Admission>],
+) -> Vec<VerifiedTransaction> {
+    let verdicts = match host.chain.admit_many(&good, host.admission_time()) {
+        Ok(verdicts) => verdicts,
+        Err(error) => {
+            tracing::error!(chain = %host.name, %error, "the state cannot be read");
+            let refusal = Refusal::about(Code::Unavailable, "this node cannot read its store");
+            good.iter().map(|_| Err(refusal.clone())).collect()
+        }
+    };
+    let mut fresh = Vec::new();
+    let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+    for ((transaction, verdict), place) in good.into_iter().zip(verdicts).zip(places) {
+        let id = Some(transaction.id());
+        let result = verdict.and_then(|()| match mempool.insert(transaction.clone())? {
+            Inserted::New => {
+                fresh.push(transaction);
+                Ok(())
+            }
+            Inserted::Known => Ok(()),
+        });
+        if let Some(slot) = results.get_mut(*place) {
+            *slot = Some(Admission { id, result });
+        }
+    }
+    drop(mempool);
+    if !fresh.is_empty() {
+        host.work_changed();
+    }
+    fresh
+}
+
+fn count_refusals(host: &ChainHost, results: &[Admission]) {
+    let mut by_code: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for refusal in results.iter().filter_map(|r| r.result.as_ref().err()) {
+        *by_code.entry(refusal.code().as_str_name()).or_default() += 1;
+    }
+    for (code, count) in by_code {
+        let label = RefusalLabel { chain: host.name.clone(), code };
+        host.metrics.refusals.get_or_create(&label).inc_by(count);
+    }
+}
+
+/// Gossips transactions that are new here.
+pub async fn announce(host: &ChainHost, fresh: Vec<VerifiedTransaction>) {
+    let encoded = fresh.iter().map(|t| t.encoded().to_vec()).collect();
+    for batch in exchange::gossip_batches(encoded) {
+        let bytes = certchain_proto::codec::encode(&batch);
+        if let Err(error) = host.network.publish(host.channel, bytes).await {
+            // The primary asks for what it lacks, and a sweep gossips again what waits too long.
+            tracing::debug!(chain = %host.name, %error, "transactions not gossiped");
+        }
+    }
+}
+
+/// Takes one gossiped batch and says whether it may be passed on.
+pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
+    let limit = certchain_net::limits::MAX_GOSSIP_BYTES;
+    let batch: Transactions = match certchain_proto::codec::decode(data, limit) {
+        Ok(batch) => batch,
+        Err(error) => {
+            tracing::debug!(chain = %host.name, %from, %error, "gossip refused");
+            return Verdict::Reject;
+        }
+    };
+    let decoded = batch.transactions.iter().map(|bytes| Transaction::decode(bytes)).collect();
+    let admitted = admit(host, decoded);
+    if admitted.foul {
+        tracing::debug!(chain = %host.name, %from, "gossip with a foul transaction refused");
+        return Verdict::Reject;
+    }
+    // What our state refuses may be right on a newer one: others judge for themselves.
+    if admitted.fresh.is_empty() { Verdict::Ignore } else { Verdict::Accept }
+}

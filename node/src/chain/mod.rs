@@ -1,0 +1,20 @@
+//! One chain on this node: its engine, executor, mempool and traffic, and the channels between
+//! them. Chains share the store, the swarm and the worker pools, and nothing else.
+
+mod bodies;
+mod engine_thread;
+mod evidence;
+mod exchange;
+mod executor;
+mod host;
+mod inbound;
+mod intake;
+mod serve;
+mod start;
+mod sync;
+mod waiters;
+
+pub use engine_thread::now;
+pub use host::{Busy, ChainHost, ChainStatus, WaitError};
+pub use intake::{Admission, Submission};
+pub use start::{ChainTask, StartError, Surroundings, journal_dir};

@@ -1,0 +1,393 @@
+//! Brings one chain up on this node, and down again.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicBool, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use certchain_config::{Genesis, Timers};
+use certchain_consensus::{
+    Action, Engine, EngineConfig, Event, Head, Params, Recovered, Signer,
+};
+use certchain_ledger::{
+    chain::{Chain, ChainOptions, OpenError},
+    genesis::GenesisBlock,
+    mempool::Mempool,
+    signatures::{TransactionVerifier, VerifierLimits},
+    store::Store,
+};
+use certchain_net::{ChannelId, NetworkHandle, SubscribeError};
+use certchain_proto::{
+    SecretKey, Signature, TimeMs, ValidatorIndex,
+    hash::SigningHash,
+    key::NoRandomness,
+    transaction,
+    wire::v1::{RestartNotice, TransactionBody, transaction_body::Kind},
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle as AsyncHandle,
+};
+
+use super::{
+    engine_thread::{EngineThread, Input, now},
+    evidence,
+    exchange::Direct,
+    executor::{Executor, Task},
+    host::ChainHost,
+    inbound, intake, sync,
+    waiters::Waiters,
+};
+use crate::{
+    journal::{FileJournal, Found, JournalOpenError},
+    metrics::{Metrics, chain_label},
+    pool::WorkerPool,
+    stop::Fatal,
+};
+
+/// How often a restart notice is submitted again until it is committed.
+const NOTICE_AGAIN: Duration = Duration::from_secs(5);
+
+/// What all chains of a node share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The node's data folder.
+    pub data_dir: PathBuf,
+    /// The one database.
+    pub store: Arc<Store>,
+    /// The one swarm.
+    pub network: NetworkHandle,
+    /// Workers for transactions, blocks and answers.
+    pub pool: Arc<WorkerPool>,
+    /// Workers for votes.
+    pub vote_pool: Arc<WorkerPool>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Ends the process.
+    pub fatal: Fatal,
+    /// The key with which this node votes.
+    pub vote_key: Arc<SecretKey>,
+}
+
+/// Why a chain does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store does not fit or is corrupt.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalOpenError),
+    /// The engine refuses what it was given.
+    #[error(transparent)]
+    Engine(#[from] certchain_consensus::StartError),
+    /// No nonce can be drawn for a restart notice.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The network does not take the channel.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+    /// The system gives no thread.
+    #[error("the system gives no more threads: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running chain.
+pub struct ChainTask {
+    /// What its services ask.
+    pub host: Arc<ChainHost>,
+    engine: JoinHandle<()>,
+    executor: JoinHandle<()>,
+    tasks: Vec<AsyncHandle<()>>,
+}
+
+/// Signs votes with the key in memory.
+struct VoteSigner(Arc<SecretKey>);
+
+impl Signer for VoteSigner {
+    fn sign(&self, hash: &SigningHash) -> Signature {
+        self.0.sign(hash)
+    }
+}
+
+/// The engine's numbers from genesis.
+fn parameters(timers: &Timers, max_block_transactions: u64) -> Params {
+    let defaults = Params::default();
+    Params {
+        rotation: timers.rotation_blocks,
+        timeout_ms: timers.view_timeout_ms,
+        timeout_cap_ms: timers.view_timeout_cap_ms,
+        time_bound_ms: timers.clock_bound_ms,
+        time_bound_cap_ms: timers.clock_bound_cap_ms,
+        heartbeat_ms: timers.heartbeat_ms,
+        max_block_transactions: u32::try_from(max_block_transactions)
+            .unwrap_or(defaults.max_block_transactions),
+        ..defaults
+    }
+}
+
+/// The folder of a chain's journal.
+pub fn journal_dir(data_dir: &Path, chain: &str) -> PathBuf {
+    data_dir.join("journal").join(chain)
+}
+
+impl ChainTask {
+    /// Opens the chain and starts its threads and tasks.
+    ///
+    /// # Errors
+    /// If store, journal, engine or network refuse.
+    pub async fn start(
+        name: &str,
+        genesis: &Genesis,
+        shared: &Surroundings,
+    ) -> Result<Self, StartError> {
+        let id = genesis.chain_id();
+        let options = ChainOptions::default();
+        let first = GenesisBlock::main(genesis).map_err(OpenError::from)?;
+        let chain = Arc::new(Chain::open(Arc::clone(&shared.store), name, &first, options)?);
+        let head = chain.head();
+        let validators = Arc::clone(&head.validators);
+        let me = validators.index_of(shared.vote_key.public());
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
+        let opened = FileJournal::open(&journal_dir(&shared.data_dir, name), nonce)?;
+        if let Found::Amnesia(loss) = opened.found {
+            tracing::warn!(
+                chain = name, ?loss,
+                "the journal of votes is missing or older than it should be; this node votes again \
+                 once a restart notice of its is committed"
+            );
+        }
+        let config = EngineConfig {
+            chain: id,
+            validators: (*validators).clone(),
+            me,
+            params: parameters(&head.parameters.timers, head.parameters.limits.block_transactions),
+        };
+        let recovered = Recovered {
+            head: Head {
+                header: head.header.clone(),
+                outcome: head.outcome.clone(),
+                certificate: head.certificate.clone(),
+                previous_view: head.previous_view,
+            },
+            records: opened.records,
+        };
+        let signer = Box::new(VoteSigner(Arc::clone(&shared.vote_key)));
+        let engine = Engine::new(config, recovered, signer)?;
+
+        let channel = ChannelId::new(*id.as_bytes());
+        let subscription = shared.network.subscribe(channel).await?;
+        let (engine_sender, inputs) = mpsc::channel();
+        let (executor_sender, work) = mpsc::channel();
+        let (submissions, submitted) = tokio::sync::mpsc::channel(intake::QUEUE);
+        let (status_sender, status) = watch::channel(engine.status());
+        let (height, _) = watch::channel(head.header.height);
+        let host = Arc::new(ChainHost {
+            name: name.to_owned(),
+            id,
+            channel,
+            mempool: Mutex::new(Mempool::new(&head.parameters)),
+            mempool_grew: Notify::new(),
+            verifier: TransactionVerifier::new(VerifierLimits::default()),
+            validators,
+            me,
+            vote_key: me.map(|_| Arc::clone(&shared.vote_key)),
+            pool: Arc::clone(&shared.pool),
+            vote_pool: Arc::clone(&shared.vote_pool),
+            network: shared.network.clone(),
+            metrics: Arc::clone(&shared.metrics),
+            waiters: Waiters::default(),
+            evidence_dir: shared.data_dir.join("evidence").join(name),
+            restart_nonce: OnceLock::new(),
+            engine: engine_sender,
+            executor: executor_sender,
+            submissions,
+            status,
+            height,
+            tips: Mutex::new(BTreeMap::new()),
+            sync_wanted: Notify::new(),
+            halted: OnceLock::new(),
+            work_announced: AtomicBool::new(false),
+            chain,
+        });
+        show_start(&host);
+
+        let runtime = tokio::runtime::Handle::current();
+        let executor = Executor::new(Arc::clone(&host), shared.fatal.clone(), runtime.clone());
+        let executor = spawn(format!("executor-{name}"), move || executor.run(&work))?;
+        let dispatcher = Arc::clone(&host);
+        let thread = EngineThread {
+            chain: name.to_owned(),
+            engine,
+            journal: opened.journal,
+            inputs,
+            dispatch: Box::new(move |action| dispatch(&dispatcher, &runtime, action)),
+            status: status_sender,
+            fatal: shared.fatal.clone(),
+            metrics: Arc::clone(&shared.metrics),
+        };
+        let watched = Arc::clone(&host);
+        let engine = spawn(format!("engine-{name}"), move || {
+            let run = std::panic::AssertUnwindSafe(|| thread.run());
+            if std::panic::catch_unwind(run).is_err() {
+                watched.halt("the consensus engine violated a rule of its own; report this".into());
+            }
+        })?;
+        let tasks = vec![
+            tokio::spawn(intake::run(Arc::clone(&host), submitted)),
+            tokio::spawn(inbound::direct(Arc::clone(&host), subscription.direct)),
+            tokio::spawn(inbound::gossip(Arc::clone(&host), subscription.gossip)),
+            tokio::spawn(inbound::requests(Arc::clone(&host), subscription.requests)),
+            tokio::spawn(sync::run(Arc::clone(&host), shared.fatal.clone())),
+        ];
+        Ok(Self { host, engine, executor, tasks })
+    }
+
+    /// A peer can be reached: tell it how far we are.
+    pub fn peer_connected(&self, peer: certchain_net::PeerId) {
+        send_tip(&self.host, peer);
+    }
+
+    /// A peer has gone.
+    pub fn peer_disconnected(&self, peer: &certchain_net::PeerId) {
+        sync::forget(&self.host, peer);
+    }
+
+    /// Ends the chain's threads; what is decided is on disk already. Blocks.
+    pub fn stop(self) {
+        let Self { host, engine, executor, tasks } = self;
+        for task in tasks {
+            task.abort();
+        }
+        // Whoever has ended already takes nothing.
+        let _ = host.engine.send(Input::Stop);
+        let _ = host.executor.send(Task::Stop);
+        for thread in [engine, executor] {
+            if thread.join().is_err() {
+                tracing::error!(chain = %host.name, "a thread of the chain had panicked");
+            }
+        }
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
+}
+
+fn show_start(host: &ChainHost) {
+    let head = host.chain.head();
+    let label = chain_label(&host.name);
+    let height = head.header.height.get();
+    host.metrics.height.get_or_create(&label).set(i64::try_from(height).unwrap_or(i64::MAX));
+    host.metrics.healthy.get_or_create(&label).set(1);
+    tracing::info!(
+        chain = %host.name, id = %host.id, height, block = %head.id,
+        validators = host.validators.len(), me = ?host.me.map(ValidatorIndex::get), "chain open"
+    );
+}
+
+/// Carries out what the engine wants done; never blocks its thread.
+fn dispatch(host: &Arc<ChainHost>, runtime: &tokio::runtime::Handle, action: Action) {
+    match action {
+        Action::Broadcast(message) => {
+            let bytes = Direct::Consensus(message.encode()).encode();
+            if let Err(error) = host.network.broadcast(host.channel, bytes) {
+                tracing::warn!(chain = %host.name, %error, "a vote was not sent");
+            }
+        }
+        Action::Send { to, message } => {
+            let bytes = Direct::Consensus(message.encode()).encode();
+            if let Some(peer) = host.peer_of(to)
+                && let Err(error) = host.network.send(peer, host.channel, bytes)
+            {
+                tracing::debug!(chain = %host.name, %peer, %error, "a vote was not sent");
+            }
+        }
+        Action::RequestProposal(request) => host.hand(Task::Propose(request)),
+        Action::CheckBody(request) => host.hand(Task::CheckBody(request)),
+        Action::Execute { header } => host.hand(Task::Execute(header)),
+        Action::Commit(decision) => host.hand(Task::Commit(decision)),
+        Action::FetchSealed { from, height } => {
+            if let Some(peer) = from.and_then(|index| host.peer_of(index)) {
+                let mut tips = host.tips.lock().unwrap_or_else(PoisonError::into_inner);
+                let tip = tips.entry(peer).or_insert(height);
+                *tip = (*tip).max(height);
+            }
+            host.sync_wanted.notify_one();
+        }
+        Action::SendSealed { to, .. } => {
+            if let Some(peer) = host.peer_of(to) {
+                send_tip(host, peer);
+            }
+        }
+        Action::Evidence(found) => {
+            let worker = Arc::clone(host);
+            if let Err(error) = host.vote_pool.run(move || evidence::found(&worker, *found)) {
+                tracing::error!(chain = %host.name, %error, "evidence was not kept");
+            }
+        }
+        Action::Halt(reason) => host.halt(reason.to_string()),
+        Action::SubmitRestartNotice { nonce } => {
+            // Asked again only after a restart of the process, so it is set once.
+            let _ = host.restart_nonce.set(nonce);
+            let host = Arc::clone(host);
+            runtime.spawn(async move { submit_notice(host, nonce).await });
+        }
+        // The engine's thread keeps the timers.
+        Action::SetTimer { .. } | Action::CancelTimer { .. } => {}
+    }
+}
+
+fn send_tip(host: &ChainHost, peer: certchain_net::PeerId) {
+    let tip = Direct::Tip(host.chain.head().header.height).encode();
+    if let Err(error) = host.network.send(peer, host.channel, tip) {
+        tracing::debug!(chain = %host.name, %peer, %error, "no hint sent");
+    }
+}
+
+/// Submits the restart notice until it is committed.
+async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
+    let (Some(me), Some(key)) = (host.me, host.vote_key.clone()) else { return };
+    let epoch = host.validators.epoch();
+    loop {
+        match host.chain.restart_notice(epoch, me) {
+            Ok(Some(record)) if record.nonce == nonce => {
+                return host.tell(Event::AmnesiaCleared { height: record.height });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(chain = %host.name, %error, "the state is unreadable"),
+        }
+        let valid_until = valid_until(&host, now());
+        let body = TransactionBody {
+            chain_id: host.id.as_bytes().to_vec(),
+            // The same notice is the same transaction, however often it is submitted in a window.
+            nonce: nonce.iter().take(16).copied().collect(),
+            valid_until_ms: valid_until.get(),
+            kind: Some(Kind::RestartNotice(RestartNotice {
+                epoch: epoch.get(),
+                validator: u32::from(me.get()),
+                restart_nonce: nonce.to_vec(),
+            })),
+        };
+        match host.submit(vec![transaction::sign(&body, &[&key])]).await {
+            Ok(admissions) => {
+                for refusal in admissions.iter().filter_map(|a| a.result.as_ref().err()) {
+                    tracing::warn!(chain = %host.name, %refusal, "the restart notice is refused");
+                }
+            }
+            Err(error) => tracing::debug!(chain = %host.name, %error, "not submitted"),
+        }
+        tokio::time::sleep(NOTICE_AGAIN).await;
+    }
+}
+
+/// Half a window from now, rounded so that a repeated notice is the same transaction.
+fn valid_until(host: &ChainHost, time: TimeMs) -> TimeMs {
+    let window = host.chain.head().parameters.limits.transaction_window_ms.max(4);
+    let step = window / 4;
+    TimeMs::new((time.get() / step + 2) * step)
+}

@@ -1,0 +1,48 @@
+//! `certchain-node`: the daemon and its operator's tools.
+
+use std::process::ExitCode;
+
+use certchain_node::commands;
+use clap::{Parser, Subcommand};
+
+/// A node of a CertChain network.
+#[derive(Debug, Parser)]
+#[command(name = "certchain-node", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node.
+    Run(commands::run::Args),
+    /// Make a new node's keys, journal and configuration.
+    Init(commands::init::Args),
+    /// Assemble a network's genesis from the members' public files.
+    Genesis(commands::genesis::Args),
+    /// Write the members' addresses into a node's configuration.
+    Peers(commands::peers::Args),
+    /// Show who a node is and where it can be reached.
+    Show(commands::show::Args),
+    /// Replay a node's chains from genesis and check everything.
+    Audit(commands::audit::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Init(args) => commands::init::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Genesis(args) => commands::genesis::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Peers(args) => commands::peers::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Show(args) => commands::show::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Audit(args) => commands::audit::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("certchain-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
