@@ -1,0 +1,200 @@
+"""The structures, field by field (formats.md, 6 to 10)."""
+
+from .codec import U16, U32, U64, Bool, Bytes, Enum, Fixed, List, Option, Struct, Text
+
+HASH = Fixed(32)
+KEY = Fixed(32)
+SIGNATURE = Fixed(64)
+
+VALIDATOR_SET = Struct(epoch=U64, validators=List(Struct(vote_key=KEY, network_key=KEY)))
+
+CHECKPOINT = Struct(height=U64, block=HASH, state_root=HASH)
+
+HEADER = Struct(
+    protocol=U16,
+    chain=HASH,
+    epoch=U64,
+    height=U64,
+    view=U32,
+    proposer=U16,
+    offset=U64,
+    parent=HASH,
+    parent_commit=HASH,
+    parent_view=U32,
+    time_ms=U64,
+    tx_root=HASH,
+    tx_count=U32,
+    history_root=HASH,
+    checkpoint=Option(CHECKPOINT),
+)
+
+OUTCOME = Struct(state_root=HASH, receipts_root=HASH, next_validators=HASH)
+
+PREPARE_VOTE = Struct(chain=HASH, epoch=U64, height=U64, view=U32, header=HASH)
+COMMIT_VOTE = Struct(chain=HASH, epoch=U64, height=U64, view=U32, header=HASH, outcome=HASH)
+
+INDEXED_SIGNATURE = Struct(validator=U16, signature=SIGNATURE)
+
+CERTIFICATE = Struct(
+    epoch=U64,
+    height=U64,
+    view=U32,
+    header=HASH,
+    outcome=HASH,
+    signatures=List(INDEXED_SIGNATURE),
+)
+
+SEALED_BLOCK = Struct(
+    header=HEADER,
+    parent_certificate=CERTIFICATE,
+    transactions=List(Bytes()),
+    outcome=OUTCOME,
+    commit_certificate=CERTIFICATE,
+)
+
+RECEIPT = Struct(transaction=HASH, code=U16, subject=HASH)
+
+# Consensus.
+
+PREPARED_REF = Struct(view=U32, header=HASH)
+PRE_PREPARE_VOTE = Struct(chain=HASH, epoch=U64, height=U64, view=U32, header=HASH, contents=HASH)
+VIEW_CHANGE_VOTE = Struct(
+    chain=HASH, epoch=U64, height=U64, view=U32, prepared=Option(PREPARED_REF)
+)
+NEW_VIEW_VOTE = Struct(
+    chain=HASH, epoch=U64, height=U64, view=U32, claims=HASH, prepared=Option(PREPARED_REF)
+)
+STATEMENTS = {
+    "PrePrepare": ("sign pre-prepare", PRE_PREPARE_VOTE),
+    "Prepare": ("sign prepare", PREPARE_VOTE),
+    "Commit": ("sign commit", COMMIT_VOTE),
+    "ViewChange": ("sign view-change", VIEW_CHANGE_VOTE),
+    "NewView": ("sign new-view", NEW_VIEW_VOTE),
+}
+STATEMENT = Enum(**{name: kind for name, (_, kind) in STATEMENTS.items()})
+SIGNED_STATEMENT = Struct(statement=STATEMENT, signer=U16, signature=SIGNATURE)
+EQUIVOCATION = Struct(first=SIGNED_STATEMENT, second=SIGNED_STATEMENT)
+
+CONTENTS = Struct(parent_certificate=CERTIFICATE, witness_ids=List(HASH))
+PREPARED_CERTIFICATE = Struct(view=U32, header=HEADER, signatures=List(INDEXED_SIGNATURE))
+CLAIM = Struct(signer=U16, prepared=Option(PREPARED_REF), signature=SIGNATURE)
+CLAIMS = List(CLAIM)
+MESSAGE = Enum(
+    PrePrepare=Struct(header=HEADER, contents=CONTENTS, signature=SIGNATURE),
+    Prepare=Struct(vote=PREPARE_VOTE, signer=U16, signature=SIGNATURE),
+    Commit=Struct(vote=COMMIT_VOTE, signer=U16, signature=SIGNATURE),
+    ViewChange=Struct(
+        vote=VIEW_CHANGE_VOTE,
+        signer=U16,
+        signature=SIGNATURE,
+        certificate=Option(PREPARED_CERTIFICATE),
+    ),
+    NewView=Struct(
+        chain=HASH,
+        epoch=U64,
+        height=U64,
+        view=U32,
+        claims=CLAIMS,
+        prepared=Option(PREPARED_CERTIFICATE),
+        signer=U16,
+        signature=SIGNATURE,
+    ),
+)
+JOURNAL_RECORD = Enum(
+    Signed=MESSAGE,
+    Header=HEADER,
+    Prepared=PREPARED_CERTIFICATE,
+    Sealed=Struct(height=U64),
+    Amnesia=Struct(nonce=HASH),
+    Cleared=Struct(height=U64),
+)
+
+# Genesis and the main chain's state.
+
+LIMITS = Struct(
+    transaction_bytes=U64,
+    block_bytes=U64,
+    block_transactions=U64,
+    transaction_window_ms=U64,
+    mempool_transactions=U64,
+    mempool_bytes=U64,
+    mempool_per_sender=U64,
+)
+TIMERS = Struct(
+    view_timeout_ms=U64,
+    view_timeout_cap_ms=U64,
+    heartbeat_ms=U64,
+    staleness_ms=U64,
+    clock_bound_ms=U64,
+    clock_bound_cap_ms=U64,
+    rotation_blocks=U64,
+    block_interval_ms=U64,
+)
+FIELD = Struct(
+    name=Text(),
+    title=Text(),
+    kind=Enum(text=None, date=None, number=None, address=None),
+    max_bytes=U32,
+    required=Bool(),
+)
+CERTIFICATE_TYPE = Struct(
+    chain=Enum(marriage=None, property=None, degree=None, business=None, health=None),
+    name=Text(),
+    title=Text(),
+    validity_days=Option(U32),
+    fields=List(FIELD),
+)
+GENESIS = Struct(
+    protocol=U16,
+    network=Text(),
+    time_ms=U64,
+    validators=List(
+        Struct(name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY)
+    ),
+    registrars=List(
+        Struct(name=Text(), organisation_code=Text(), public_key=KEY, encryption_key=KEY)
+    ),
+    agencies=List(
+        Struct(
+            name=Text(),
+            organisation_code=Text(),
+            public_key=KEY,
+            encryption_key=KEY,
+            may_issue=List(Text()),
+        )
+    ),
+    catalogue=List(CERTIFICATE_TYPE),
+    limits=LIMITS,
+    timers=TIMERS,
+)
+MEMBER = Struct(
+    name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY, listen=Text()
+)
+
+IDENTITY_VERSION = Struct(
+    sequence=U32,
+    from_height=U64,
+    from_time=U64,
+    public_key=KEY,
+    encryption_key=KEY,
+    status=Enum(Active=None, Suspended=None, Revoked=None),
+    reason=U16,
+)
+IDENTITY_RECORD = Struct(
+    kind=Enum(
+        Citizen=None, Organisation=None, Agency=None, Verifier=None, Auditor=None, Registrar=None
+    ),
+    registered_height=U64,
+    registered_time=U64,
+    agency=HASH,
+    registrar=HASH,
+    organisation_code=Text(),
+    attribute_root=HASH,
+    tag=HASH,
+    tag_key_version=U32,
+    may_issue=List(Text()),
+    present=IDENTITY_VERSION,
+)
+PAST_VERSION = Struct(version=IDENTITY_VERSION, until_height=U64)
+RESTART_NOTICE = Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
+PARAMETERS = Struct(limits=LIMITS, timers=TIMERS)

@@ -1,0 +1,128 @@
+//! What must hold on every cluster, checked from the outside.
+
+use anyhow::{Context as _, ensure};
+use certchain_ledger::evidence::SealedHeader;
+use certchain_proto::{
+    certificate::Ed25519Verifier,
+    wire::v1::{BlockHeader, Receipt},
+};
+
+use super::{Cluster, Node, wait::PATIENCE};
+
+/// Where and how a transaction was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Height.
+    pub height: u64,
+    /// Place in the block.
+    pub index: u32,
+    /// The block.
+    pub block: Vec<u8>,
+    /// The result.
+    pub code: i32,
+}
+
+impl From<&Receipt> for Place {
+    fn from(receipt: &Receipt) -> Self {
+        Self {
+            height: receipt.height,
+            index: receipt.index,
+            block: receipt.block_id.clone(),
+            code: receipt.code,
+        }
+    }
+}
+
+/// Checks that all running nodes report the same block id and state root at every height up to the
+/// highest that one of them has, that each block names the one before, and that a quorum of the
+/// validators of genesis has signed each. Gives that height.
+///
+/// # Errors
+/// If a node lags for ever, or something differs or does not hold.
+pub async fn agreement(cluster: &Cluster) -> anyhow::Result<u64> {
+    let running: Vec<&Node> = cluster
+        .nodes
+        .iter()
+        .filter(|node| node.is_running())
+        .collect();
+    let mut top = 0;
+    for node in &running {
+        top = top.max(node.status().await?.height);
+    }
+    let mut first: Option<Vec<BlockHeader>> = None;
+    for node in &running {
+        node.wait_height(top, PATIENCE).await?;
+        let headers = node.client()?.headers(0, top).await?;
+        match &first {
+            None => {
+                chained(cluster, &headers)?;
+                first = Some(headers);
+            }
+            Some(first) => same(node, first, &headers)?,
+        }
+    }
+    Ok(top)
+}
+
+fn same(node: &Node, first: &[BlockHeader], headers: &[BlockHeader]) -> anyhow::Result<()> {
+    ensure!(
+        first.len() == headers.len(),
+        "{} gives another number of blocks",
+        node.name
+    );
+    for (one, other) in first.iter().zip(headers) {
+        let height = one.height;
+        ensure!(
+            other.height == height,
+            "{}: height {} for {height}",
+            node.name,
+            other.height
+        );
+        ensure!(
+            one.block_id == other.block_id,
+            "{}: another block at {height}",
+            node.name
+        );
+        ensure!(
+            one.state_root == other.state_root,
+            "{}: another state at {height}",
+            node.name
+        );
+    }
+    Ok(())
+}
+
+/// Checks a chain of headers from genesis on.
+///
+/// # Errors
+/// If one does not follow its parent or is not signed by a quorum.
+pub fn chained(cluster: &Cluster, headers: &[BlockHeader]) -> anyhow::Result<()> {
+    let (chain, validators) = (cluster.genesis.chain_id(), cluster.genesis.validator_set());
+    let mut parent: Option<&BlockHeader> = None;
+    for (height, header) in (0u64..).zip(headers) {
+        let sealed = SealedHeader::try_from(header)?;
+        ensure!(
+            sealed.id().as_bytes()[..] == header.block_id,
+            "the id of {height} is not its own"
+        );
+        ensure!(
+            sealed.header.height.get() == height,
+            "a block is missing at {height}"
+        );
+        if let Some(parent) = parent {
+            sealed
+                .verify(chain, validators, &Ed25519Verifier)
+                .with_context(|| format!("height {height}"))?;
+            ensure!(
+                parent.block_id == header.parent_id,
+                "block {height} has another parent"
+            );
+            ensure!(
+                parent.time_ms < header.time_ms,
+                "block {height} is not later"
+            );
+        }
+        parent = Some(header);
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Golden vectors of every signed, hashed and stored structure (docs/formats.md): recomputed here
+//! and compared with the committed files under `tests/vectors`.
+//!
+//! A difference means that a format changed, which forks every chain. If that is meant, say so in
+//! the change log and write the files anew:
+//!
+//! ```text
+//! CERTCHAIN_BLESS=1 cargo test -p certchain-tests --test vectors
+//! ```
+//!
+//! The same files are checked by `tests/conformance/check_vectors.py`, which shares no code with
+//! this workspace.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "vectors/blocks.rs"]
+mod blocks;
+#[path = "vectors/consensus.rs"]
+mod consensus;
+#[path = "vectors/genesis.rs"]
+mod genesis;
+#[path = "vectors/golden.rs"]
+mod golden;
+#[path = "vectors/hashes.rs"]
+mod hashes;
+#[path = "vectors/people.rs"]
+mod people;
+#[path = "vectors/scenario.rs"]
+mod scenario;
+#[path = "vectors/state.rs"]
+mod state;
+#[path = "vectors/transactions.rs"]
+mod transactions;
+#[path = "vectors/trees.rs"]
+mod trees;
