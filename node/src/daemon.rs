@@ -82,7 +82,9 @@ pub enum DaemonError {
     #[error(transparent)]
     Grpc(#[from] grpc::ServerError),
     /// The metrics endpoint does not start.
-    #[error("metrics cannot listen on {address}: {source}; stop what uses it or set another address")]
+    #[error(
+        "metrics cannot listen on {address}: {source}; stop what uses it or set another address"
+    )]
     Metrics {
         /// Where it should have listened.
         address: std::net::SocketAddr,
@@ -104,16 +106,24 @@ struct DataDirLock {
 
 impl DataDirLock {
     fn take(folder: &Path) -> Result<Self, DaemonError> {
-        let failed = |source| DaemonError::DataDir { folder: folder.to_owned(), source };
+        let failed = |source| DaemonError::DataDir {
+            folder: folder.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let path = folder.join("lock");
         let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).open(path).map_err(failed)?;
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                Err(DaemonError::DataDirInUse { folder: folder.to_owned() })
-            }
+            Err(TryLockError::WouldBlock) => Err(DaemonError::DataDirInUse {
+                folder: folder.to_owned(),
+            }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
@@ -126,15 +136,21 @@ impl DataDirLock {
 pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     let lock = DataDirLock::take(&config.data_dir)?;
     let genesis = Genesis::load(&config.genesis)?;
-    for chain in config.chains.iter().filter(|chain| *chain != MAIN) {
-        return Err(DaemonError::UnknownChain { chain: chain.clone() });
+    if let Some(chain) = config.chains.iter().find(|chain| *chain != MAIN) {
+        return Err(DaemonError::UnknownChain {
+            chain: chain.clone(),
+        });
     }
     let vote_key = Arc::new(config.read_vote_key()?);
     // Bound before the store is opened, so that a port in use is told at once.
     let grpc_listener = grpc::bind(config.grpc).await?;
-    let metrics_listener = metrics::bind(config.metrics)
-        .await
-        .map_err(|source| DaemonError::Metrics { address: config.metrics, source })?;
+    let metrics_listener =
+        metrics::bind(config.metrics)
+            .await
+            .map_err(|source| DaemonError::Metrics {
+                address: config.metrics,
+                source,
+            })?;
     let store = Store::open(&config.data_dir.join("store"), &StoreOptions::default())?;
     let (network, events) = start_network(&config, &genesis).await?;
 
@@ -154,7 +170,10 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     };
     let main = ChainTask::start(MAIN, &genesis, &shared)
         .await
-        .map_err(|source| DaemonError::Chain { chain: MAIN.to_owned(), source })?;
+        .map_err(|source| DaemonError::Chain {
+            chain: MAIN.to_owned(),
+            source,
+        })?;
     let chains = Arc::new(vec![main]);
 
     let services = Services {
@@ -239,11 +258,16 @@ async fn start_network(
         // Where a listed peer is dialled; who is not in genesis is not listed by being dialled.
         match addresses.get_mut(peer.network_key.as_bytes()) {
             Some(known) => known.push(peer.address.to_string().parse()?),
-            None => tracing::warn!(peer = %peer.name, "a configured peer is no validator; not dialled"),
+            None => {
+                tracing::warn!(peer = %peer.name, "a configured peer is no validator; not dialled")
+            }
         }
     }
     for (key, addresses) in addresses {
-        network.peers.push(ListedPeer { peer: PeerId::from_public_key(&key)?, addresses });
+        network.peers.push(ListedPeer {
+            peer: PeerId::from_public_key(&key)?,
+            addresses,
+        });
     }
     Ok(Network::start(network).await?)
 }
@@ -258,7 +282,9 @@ async fn follow_peers(mut events: NetworkEvents, chains: Arc<Vec<ChainTask>>) {
             }
             PeerEvent::Disconnected(peer) => {
                 tracing::info!(%peer, "peer disconnected");
-                chains.iter().for_each(|chain| chain.peer_disconnected(&peer));
+                chains
+                    .iter()
+                    .for_each(|chain| chain.peer_disconnected(&peer));
             }
         }
     }
@@ -266,8 +292,12 @@ async fn follow_peers(mut events: NetworkEvents, chains: Arc<Vec<ChainTask>>) {
 
 async fn read_gauges(metrics: Arc<Metrics>, network: NetworkHandle) {
     loop {
-        metrics.peers.set(i64::try_from(network.connected().len()).unwrap_or(i64::MAX));
-        metrics.refused_peers.set(i64::try_from(network.stats().refused_unlisted).unwrap_or(i64::MAX));
+        metrics
+            .peers
+            .set(i64::try_from(network.connected().len()).unwrap_or(i64::MAX));
+        metrics
+            .refused_peers
+            .set(i64::try_from(network.stats().refused_unlisted).unwrap_or(i64::MAX));
         tokio::time::sleep(GAUGE_INTERVAL).await;
     }
 }
@@ -280,7 +310,9 @@ async fn watched<E: std::fmt::Display>(
 ) {
     let result = run.await;
     if !fatal.is_stopping() {
-        let error = result.err().map_or("it stopped by itself".to_owned(), |e| e.to_string());
+        let error = result
+            .err()
+            .map_or("it stopped by itself".to_owned(), |e| e.to_string());
         fatal.stop(StopReason::Service { service, error });
     }
 }

@@ -100,22 +100,42 @@ impl Metrics {
             stage_seconds: Family::new_with_constructor(stage_histogram),
         };
         let registry = &mut metrics.registry;
-        registry.register("height", "Height of the last decided block", metrics.height.clone());
-        registry.register("view", "View of the height being decided", metrics.view.clone());
+        registry.register(
+            "height",
+            "Height of the last decided block",
+            metrics.height.clone(),
+        );
+        registry.register(
+            "view",
+            "View of the height being decided",
+            metrics.view.clone(),
+        );
         registry.register("peers", "Connected peers", metrics.peers.clone());
         registry.register(
             "refused_peers",
             "Connections refused because the peer is not listed",
             metrics.refused_peers.clone(),
         );
-        registry.register("mempool_transactions", "Waiting transactions", metrics.mempool.clone());
+        registry.register(
+            "mempool_transactions",
+            "Waiting transactions",
+            metrics.mempool.clone(),
+        );
         registry.register(
             "healthy",
             "1 while this node takes part in the chain, 0 if its part has halted",
             metrics.healthy.clone(),
         );
-        registry.register("transactions", "Decided transactions", metrics.transactions.clone());
-        registry.register("refusals", "Refused transactions by code", metrics.refusals.clone());
+        registry.register(
+            "transactions",
+            "Decided transactions",
+            metrics.transactions.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Refused transactions by code",
+            metrics.refusals.clone(),
+        );
         registry.register(
             "synced_writes",
             "Synced writes of journal and store",
@@ -138,7 +158,10 @@ impl Metrics {
     /// Notes time spent on one stage of a block.
     pub fn stage(&self, chain: &str, stage: &'static str, time: Duration) {
         self.stage_seconds
-            .get_or_create(&StageLabel { chain: chain.to_owned(), stage })
+            .get_or_create(&StageLabel {
+                chain: chain.to_owned(),
+                stage,
+            })
             .observe(time.as_secs_f64());
     }
 
@@ -155,7 +178,9 @@ impl Metrics {
 
 /// The label of a chain.
 pub fn chain_label(chain: &str) -> ChainLabel {
-    ChainLabel { chain: chain.to_owned() }
+    ChainLabel {
+        chain: chain.to_owned(),
+    }
 }
 
 /// Binds the address of the metrics endpoint, so that a port in use is told at start.
@@ -175,17 +200,23 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = Router::new().route("/metrics", get(render)).with_state(metrics);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    let router = Router::new()
+        .route("/metrics", get(render))
+        .with_state(metrics);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match metrics.render() {
         Ok(text) => (StatusCode::OK, [("content-type", TYPE)], text),
-        Err(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [("content-type", "text/plain")], String::new())
-        }
+        Err(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [("content-type", "text/plain")],
+            String::new(),
+        ),
     }
 }
 
@@ -200,7 +231,10 @@ mod tests {
         metrics.height.get_or_create(&chain_label("main")).set(7);
         metrics.stage("main", "execute", Duration::from_millis(3));
         let text = metrics.render().unwrap();
-        assert!(text.contains("certchain_height{chain=\"main\"} 7"), "{text}");
+        assert!(
+            text.contains("certchain_height{chain=\"main\"} 7"),
+            "{text}"
+        );
         assert!(text.contains("stage=\"execute\""), "{text}");
     }
 }

@@ -43,7 +43,10 @@ impl WorkerPool {
             let builder = std::thread::Builder::new().name(format!("worker-{index}"));
             handles.push(builder.spawn(move || work(&receiver))?);
         }
-        Ok(Self { sender: Mutex::new(Some(sender)), threads: Mutex::new(handles) })
+        Ok(Self {
+            sender: Mutex::new(Some(sender)),
+            threads: Mutex::new(handles),
+        })
     }
 
     /// Queues a job.
@@ -79,7 +82,10 @@ impl WorkerPool {
 
     /// Takes no more jobs, finishes those queued, and ends the threads.
     pub fn stop(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -92,7 +98,10 @@ impl WorkerPool {
 
 fn work(receiver: &Mutex<mpsc::Receiver<Job>>) {
     loop {
-        let job = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
         let Ok(job) = job else { return };
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
             tracing::error!("a job of the worker pool panicked; this is a bug, please report it");
@@ -109,7 +118,10 @@ mod tests {
     async fn results_come_back_and_a_panic_costs_only_its_own_job() {
         let pool = WorkerPool::start(2, 8).unwrap();
         assert_eq!(pool.call(|| 6 * 7).await, Ok(42));
-        assert_eq!(pool.call(|| panic!("on purpose")).await, Err::<(), _>(PoolError::Stopped));
+        assert_eq!(
+            pool.call(|| panic!("on purpose")).await,
+            Err::<(), _>(PoolError::Stopped)
+        );
         for n in 0..8 {
             assert_eq!(pool.call(move || n).await, Ok(n));
         }

@@ -76,13 +76,19 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let checked = CheckedHrpstring::new::<Bech32m>(text)
-            .map_err(|_| AddressError::Checksum { text: text.chars().take(100).collect() })?;
+        let checked =
+            CheckedHrpstring::new::<Bech32m>(text).map_err(|_| AddressError::Checksum {
+                text: text.chars().take(100).collect(),
+            })?;
         let prefix = checked.hrp();
         if prefix.to_lowercase() != PREFIX {
-            return Err(AddressError::Prefix { prefix: prefix.to_string() });
+            return Err(AddressError::Prefix {
+                prefix: prefix.to_string(),
+            });
         }
         let bytes: Vec<u8> = checked.byte_iter().collect();
-        Self::from_slice(&bytes).ok_or(AddressError::Length { actual: bytes.len() })
+        Self::from_slice(&bytes).ok_or(AddressError::Length {
+            actual: bytes.len(),
+        })
     }
 }

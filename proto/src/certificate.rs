@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     codec, context,
-    hash::{
-        BlockId, CertificateDigest, HeaderDigest, OutcomeDigest, SigningHash, hash_parts,
-    },
+    hash::{BlockId, CertificateDigest, HeaderDigest, OutcomeDigest, SigningHash, hash_parts},
     ids::{ChainId, Epoch, Height, ValidatorIndex, View},
     key::PublicKey,
     limits::MAX_VALIDATORS,
@@ -193,7 +191,11 @@ impl CommitCertificate {
     ) -> Result<(), CertificateError> {
         if self.height == Height::ZERO {
             let empty = Self::genesis(self.header, self.outcome);
-            return if *self == empty { Ok(()) } else { Err(CertificateError::NotGenesis) };
+            return if *self == empty {
+                Ok(())
+            } else {
+                Err(CertificateError::NotGenesis)
+            };
         }
         if self.epoch != validators.epoch() {
             return Err(CertificateError::Epoch {
@@ -218,7 +220,10 @@ pub fn verify_quorum(
 ) -> Result<(), CertificateError> {
     let needed = validators.quorum();
     if signatures.len() < needed {
-        return Err(CertificateError::Quorum { needed, actual: signatures.len() });
+        return Err(CertificateError::Quorum {
+            needed,
+            actual: signatures.len(),
+        });
     }
     if signatures.len() > MAX_VALIDATORS {
         return Err(CertificateError::Signers);
@@ -226,12 +231,18 @@ pub fn verify_quorum(
     let mut items = Vec::with_capacity(signatures.len());
     let mut previous: Option<ValidatorIndex> = None;
     for item in signatures {
-        let member = validators.get(item.validator).ok_or(CertificateError::Signers)?;
+        let member = validators
+            .get(item.validator)
+            .ok_or(CertificateError::Signers)?;
         if previous.is_some_and(|p| p >= item.validator) {
             return Err(CertificateError::Signers);
         }
         previous = Some(item.validator);
         items.push((member.vote_key.clone(), *message, item.signature));
     }
-    if verifier.verify_all(&items) { Ok(()) } else { Err(CertificateError::Signature) }
+    if verifier.verify_all(&items) {
+        Ok(())
+    } else {
+        Err(CertificateError::Signature)
+    }
 }

@@ -46,7 +46,10 @@ pub struct EncodeError {
 const LIMIT: usize = 64 * 1024 * 1024;
 
 const fn configuration() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
-    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
+    bincode::config::standard()
+        .with_little_endian()
+        .with_fixed_int_encoding()
+        .with_limit::<LIMIT>()
 }
 
 /// The short name of a type, for messages.
@@ -84,7 +87,11 @@ pub fn decode<T: Serialize + DeserializeOwned>(
 ) -> Result<T, DecodeError> {
     let what = name::<T>();
     if bytes.len() > limit.min(LIMIT) {
-        return Err(DecodeError::TooLarge { what, actual: bytes.len(), limit: limit.min(LIMIT) });
+        return Err(DecodeError::TooLarge {
+            what,
+            actual: bytes.len(),
+            limit: limit.min(LIMIT),
+        });
     }
     let (value, used) = bincode::serde::decode_from_slice::<T, _>(bytes, configuration())
         .map_err(|_| DecodeError::Malformed { what })?;

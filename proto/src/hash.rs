@@ -110,14 +110,20 @@ hashes! {
 impl BlockId {
     /// The name of the block with this order and this result.
     pub fn of(header: &HeaderDigest, outcome: &OutcomeDigest) -> Self {
-        Self(hash_parts(context::BLOCK_ID, &[header.as_bytes(), outcome.as_bytes()]))
+        Self(hash_parts(
+            context::BLOCK_ID,
+            &[header.as_bytes(), outcome.as_bytes()],
+        ))
     }
 }
 
 impl WitnessId {
     /// The name of a transaction together with its signatures.
     pub fn of(transaction: &TransactionId, signatures: &SignaturesHash) -> Self {
-        Self(hash_parts(context::WITNESS_ID, &[transaction.as_bytes(), signatures.as_bytes()]))
+        Self(hash_parts(
+            context::WITNESS_ID,
+            &[transaction.as_bytes(), signatures.as_bytes()],
+        ))
     }
 }
 

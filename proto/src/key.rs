@@ -52,9 +52,12 @@ impl PublicKey {
     /// # Errors
     /// If the invariant of the type does not hold.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes: [u8; 32] =
-            bytes.try_into().map_err(|_| KeyError::Length { actual: bytes.len() })?;
-        let point = CompressedEdwardsY(bytes).decompress().ok_or(KeyError::NotAPoint)?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyError::Length {
+            actual: bytes.len(),
+        })?;
+        let point = CompressedEdwardsY(bytes)
+            .decompress()
+            .ok_or(KeyError::NotAPoint)?;
         // Decompression takes encodings with y >= p and the sign bit on x = 0; a key has one name.
         if point.compress().to_bytes() != bytes {
             return Err(KeyError::NotAPoint);
@@ -73,7 +76,9 @@ impl PublicKey {
     /// # Errors
     /// As [`Self::from_bytes`]; text that is not hexadecimal has the wrong length.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let bytes = hex::decode(text).map_err(|_| KeyError::Length { actual: text.len() / 2 })?;
+        let bytes = hex::decode(text).map_err(|_| KeyError::Length {
+            actual: text.len() / 2,
+        })?;
         Self::from_bytes(&bytes)
     }
 
@@ -186,7 +191,10 @@ impl SecretKey {
         // A clamped scalar is a multiple of 8, nonzero modulo the group order, so the point is in
         // the prime-order group and not the identity: the checks of a parsed key hold.
         let point = EdwardsPoint::mul_base(&key.to_scalar());
-        Self { key, public: PublicKey { bytes, point } }
+        Self {
+            key,
+            public: PublicKey { bytes, point },
+        }
     }
 
     /// The seed, for storage in an encrypted wallet; the caller wipes it.

@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 
 use curve25519_dalek::{
-    EdwardsPoint, Scalar, constants::ED25519_BASEPOINT_POINT, edwards::CompressedEdwardsY,
+    EdwardsPoint, Scalar,
+    constants::ED25519_BASEPOINT_POINT,
+    edwards::CompressedEdwardsY,
     traits::{IsIdentity, VartimeMultiscalarMul},
 };
 use serde::{Deserialize, Serialize};
@@ -60,11 +62,16 @@ impl Signature {
     }
 
     fn commitment(&self) -> Result<EdwardsPoint, SignatureError> {
-        CompressedEdwardsY(self.r).decompress().ok_or(SignatureError)
+        CompressedEdwardsY(self.r)
+            .decompress()
+            .ok_or(SignatureError)
     }
 
     fn challenge(&self, key: &[u8; 32], message: &[u8]) -> Scalar {
-        let digest = Sha512::new().chain_update(self.r).chain_update(key).chain_update(message);
+        let digest = Sha512::new()
+            .chain_update(self.r)
+            .chain_update(key)
+            .chain_update(message);
         Scalar::from_bytes_mod_order_wide(&digest.finalize().into())
     }
 }
@@ -87,7 +94,11 @@ pub(crate) fn verify_single(
     let r = signature.commitment()?;
     let k = signature.challenge(key, message);
     let difference = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &-point, &s) - r;
-    if difference.mul_by_cofactor().is_identity() { Ok(()) } else { Err(SignatureError) }
+    if difference.mul_by_cofactor().is_identity() {
+        Ok(())
+    } else {
+        Err(SignatureError)
+    }
 }
 
 struct Item<'a> {
@@ -109,7 +120,9 @@ pub struct SignatureBatch<'a> {
 impl<'a> SignatureBatch<'a> {
     /// An empty batch.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { items: Vec::with_capacity(capacity) }
+        Self {
+            items: Vec::with_capacity(capacity),
+        }
     }
 
     /// Adds a signature.
@@ -124,7 +137,12 @@ impl<'a> SignatureBatch<'a> {
         message: &'a [u8; 32],
         signature: &'a Signature,
     ) {
-        self.items.push(Item { key, point, message, signature });
+        self.items.push(Item {
+            key,
+            point,
+            message,
+            signature,
+        });
     }
 
     /// How many signatures it holds.
@@ -166,7 +184,11 @@ impl<'a> SignatureBatch<'a> {
         scalars.push(base);
         points.push(ED25519_BASEPOINT_POINT);
         let sum = EdwardsPoint::vartime_multiscalar_mul(&scalars, &points);
-        if sum.mul_by_cofactor().is_identity() { Ok(()) } else { Err(SignatureError) }
+        if sum.mul_by_cofactor().is_identity() {
+            Ok(())
+        } else {
+            Err(SignatureError)
+        }
     }
 
     /// Checks each on its own, in the order of pushing.
@@ -196,7 +218,9 @@ impl Coefficients {
             hasher.update(&item.signature.r);
             hasher.update(&item.signature.s);
         }
-        Ok(Self { stream: hasher.finalize_xof() })
+        Ok(Self {
+            stream: hasher.finalize_xof(),
+        })
     }
 
     fn next(&mut self) -> Scalar {

@@ -22,7 +22,9 @@ pub const NONCE_BYTES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransactionError {
     /// More bytes than any chain takes.
-    #[error("the transaction has {actual} bytes, at most {MAX_TRANSACTION_BYTES} are taken; split it")]
+    #[error(
+        "the transaction has {actual} bytes, at most {MAX_TRANSACTION_BYTES} are taken; split it"
+    )]
     TooLarge {
         /// Bytes that came.
         actual: usize,
@@ -109,11 +111,13 @@ impl Transaction {
     /// If the bytes are too many, malformed, not canonical, or a fixed-length field is not so long.
     pub fn decode(encoded: &[u8]) -> Result<Self, TransactionError> {
         if encoded.len() > MAX_TRANSACTION_BYTES {
-            return Err(TransactionError::TooLarge { actual: encoded.len() });
+            return Err(TransactionError::TooLarge {
+                actual: encoded.len(),
+            });
         }
         let what = "SignedTransaction";
-        let envelope = SignedTransaction::decode(encoded)
-            .map_err(|_| TransactionError::Malformed { what })?;
+        let envelope =
+            SignedTransaction::decode(encoded).map_err(|_| TransactionError::Malformed { what })?;
         if envelope.encode_to_vec() != encoded {
             return Err(TransactionError::NotCanonical { what });
         }
@@ -133,10 +137,7 @@ impl Transaction {
         Self::from_parts(envelope, encoded)
     }
 
-    fn from_parts(
-        envelope: SignedTransaction,
-        encoded: Vec<u8>,
-    ) -> Result<Self, TransactionError> {
+    fn from_parts(envelope: SignedTransaction, encoded: Vec<u8>) -> Result<Self, TransactionError> {
         let what = "TransactionBody";
         let body = TransactionBody::decode(envelope.body.as_ref())
             .map_err(|_| TransactionError::Malformed { what })?;
@@ -224,15 +225,20 @@ impl Transaction {
 
 fn parse_witnesses(signatures: &[TransactionSignature]) -> Result<Vec<Witness>, TransactionError> {
     if signatures.len() > MAX_SIGNATURES {
-        return Err(TransactionError::TooManySignatures { actual: signatures.len() });
+        return Err(TransactionError::TooManySignatures {
+            actual: signatures.len(),
+        });
     }
     let mut witnesses: Vec<Witness> = Vec::with_capacity(signatures.len());
     for (index, item) in signatures.iter().enumerate() {
         let public_key: [u8; 32] =
-            item.public_key.as_slice().try_into().map_err(|_| TransactionError::Field {
-                field: "signatures.public_key",
-                problem: "must have 32 bytes",
-            })?;
+            item.public_key
+                .as_slice()
+                .try_into()
+                .map_err(|_| TransactionError::Field {
+                    field: "signatures.public_key",
+                    problem: "must have 32 bytes",
+                })?;
         let signature = Signature::from_slice(&item.signature).ok_or(TransactionError::Field {
             field: "signatures.signature",
             problem: "must have 64 bytes",
@@ -240,7 +246,10 @@ fn parse_witnesses(signatures: &[TransactionSignature]) -> Result<Vec<Witness>, 
         if witnesses.iter().any(|w| w.public_key == public_key) {
             return Err(TransactionError::RepeatedSigner { index });
         }
-        witnesses.push(Witness { public_key, signature });
+        witnesses.push(Witness {
+            public_key,
+            signature,
+        });
     }
     Ok(witnesses)
 }
@@ -293,5 +302,8 @@ pub fn sign(body: &TransactionBody, signers: &[&SecretKey]) -> SignedTransaction
             signature: key.sign(&hash).to_bytes().to_vec(),
         })
         .collect();
-    SignedTransaction { body: body.into(), signatures }
+    SignedTransaction {
+        body: body.into(),
+        signatures,
+    }
 }

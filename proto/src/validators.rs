@@ -71,7 +71,9 @@ impl ValidatorSet {
             return Err(ValidatorSetError::Empty);
         }
         if validators.len() > MAX_VALIDATORS {
-            return Err(ValidatorSetError::TooMany { actual: validators.len() });
+            return Err(ValidatorSetError::TooMany {
+                actual: validators.len(),
+            });
         }
         let mut vote_keys = BTreeSet::new();
         let mut network_keys = BTreeSet::new();
@@ -103,7 +105,10 @@ impl ValidatorSet {
     /// The members in order.
     pub fn iter(&self) -> impl Iterator<Item = (ValidatorIndex, &Validator)> {
         // The length is at most MAX_VALIDATORS, so the index always fits.
-        self.validators.iter().enumerate().map(|(i, v)| (ValidatorIndex::new(i as u16), v))
+        self.validators
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (ValidatorIndex::new(i as u16), v))
     }
 
     /// One member.
@@ -113,12 +118,16 @@ impl ValidatorSet {
 
     /// The place of the member that votes with this key.
     pub fn index_of(&self, vote_key: &PublicKey) -> Option<ValidatorIndex> {
-        self.iter().find(|(_, v)| v.vote_key == *vote_key).map(|(i, _)| i)
+        self.iter()
+            .find(|(_, v)| v.vote_key == *vote_key)
+            .map(|(i, _)| i)
     }
 
     /// The place of the member with this network key.
     pub fn index_of_network_key(&self, network_key: &[u8; 32]) -> Option<ValidatorIndex> {
-        self.iter().find(|(_, v)| v.network_key == *network_key).map(|(i, _)| i)
+        self.iter()
+            .find(|(_, v)| v.network_key == *network_key)
+            .map(|(i, _)| i)
     }
 
     /// f: how many members may be faulty, floor((n - 1) / 3).

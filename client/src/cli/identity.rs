@@ -151,17 +151,18 @@ async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
             // The node says that there is none; it has to prove that too, as far as it can.
             let key = certchain_ledger::identity::keys::identity(&args.address);
             let absent = connection.state_proof(MAIN, key.as_bytes(), None).await?;
-            let message = match light.identity_absent(&args.address, &absent) {
-                Ok(block) => {
-                    let height = block.header.height;
-                    format!(
-                        "{} is not registered: proven as of block {height}",
-                        args.address
-                    )
-                }
-                Err(_) if at.is_some() => format!("{error}; that is not proven"),
-                Err(wrong) => return Err(wrong.into()),
-            };
+            let newest = absent.block.as_ref().map_or(0, |block| block.height);
+            if args.at_height.is_some_and(|height| height > newest) {
+                return Err(error.into());
+            }
+            let block = light.identity_absent(&args.address, at, &absent)?;
+            let when = at
+                .map(|height| format!(" at height {height}"))
+                .unwrap_or_default();
+            let message = format!(
+                "{} is not registered{when}: proven by block {}",
+                args.address, block.header.height
+            );
             return Err(Failure::new(Exit::NotFound, message));
         }
         Err(error) => return Err(error.into()),

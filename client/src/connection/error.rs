@@ -57,7 +57,7 @@ pub enum ConnectionError {
         message: String,
     },
     /// The node refuses a question for another reason.
-    #[error("the node refuses {what} ({status}): {message}")]
+    #[error("the node refuses {what} ({status:?}): {message}")]
     Status {
         /// What was asked.
         what: &'static str,
@@ -96,7 +96,8 @@ impl ConnectionError {
         }
         let seconds = limit.as_secs();
         match status.code() {
-            tonic::Code::NotFound => Self::NotFound { message },
+            // A height that is not decided yet is one that is not there.
+            tonic::Code::NotFound | tonic::Code::OutOfRange => Self::NotFound { message },
             tonic::Code::DeadlineExceeded => Self::Timeout { what, seconds },
             status => Self::Status {
                 what,

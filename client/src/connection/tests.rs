@@ -141,6 +141,8 @@ fn statuses_become_typed_errors() {
             message: "no such block".into()
         }
     );
+    let error = read(&Status::out_of_range("height 9 is not decided yet"));
+    assert!(matches!(error, ConnectionError::NotFound { .. }), "{error}");
     let error = read(&Status::unavailable("CODE_UNAVAILABLE: stopping"));
     assert!(error.is_node_failure(), "{error}");
     assert!(read(&Status::unavailable("starting")).is_node_failure());

@@ -189,18 +189,21 @@ impl LightClient {
         Ok(proven)
     }
 
-    /// Checks that no identity has this address, from a proof of the state at its record's key.
+    /// Checks that no identity had this address at a height (left out: at the answer's block), from
+    /// a proof of the state at its record's key: there is no record, or it is younger.
     ///
     /// # Errors
     /// If the proof does not hold, or shows the identity.
     pub fn identity_absent(
         &self,
         address: &Address,
+        at_height: Option<Height>,
         answer: &v1::GetStateProofResponse,
     ) -> Result<VerifiedHeader, LightError> {
-        let value = self.state_value(&keys::identity(address), None, answer)?;
-        match value.value {
-            None => Ok(value.block),
+        let leaf = self.state_value(&keys::identity(address), None, answer)?;
+        let as_of = at_height.unwrap_or(leaf.block.header.height);
+        match identity_as_of(address, as_of, &leaf, None)? {
+            None => Ok(leaf.block),
             Some(_) => Err(LightError::Contradiction { what: "absence" }),
         }
     }

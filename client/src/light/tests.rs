@@ -425,14 +425,31 @@ fn values_and_absence() {
 
     let stranger = Address::from_bytes([1; 32]);
     let absent = world.state(4, &keys::identity(&stranger));
-    world.light.identity_absent(&stranger, &absent).unwrap();
+    world
+        .light
+        .identity_absent(&stranger, None, &absent)
+        .unwrap();
     every_bent_byte_is_refused(&absent, |a| {
-        world.light.identity_absent(&stranger, a).is_ok()
+        world.light.identity_absent(&stranger, None, a).is_ok()
     });
     assert!(
-        world.light.identity_absent(&holder(), &answer).is_err(),
+        world
+            .light
+            .identity_absent(&holder(), None, &answer)
+            .is_err(),
         "it is there"
     );
+    // It is younger than genesis, and no answer speaks of what its record does not cover.
+    world
+        .light
+        .identity_absent(&holder(), Some(Height::ZERO), &answer)
+        .unwrap();
+    for height in [1, 2, 5] {
+        let refused = world
+            .light
+            .identity_absent(&holder(), Some(Height::new(height)), &answer);
+        assert!(refused.is_err(), "at height {height}");
+    }
     // At genesis nobody but its agencies is registered, and genesis needs no signatures.
     let before = world.tree.prove(Height::ZERO, &key).unwrap();
     let evidence = StateEvidence {
@@ -443,7 +460,7 @@ fn values_and_absence() {
     };
     world
         .light
-        .identity_absent(&holder(), &(&evidence).into())
+        .identity_absent(&holder(), None, &(&evidence).into())
         .unwrap();
 }
 

@@ -128,7 +128,8 @@ fn pp_2_the_proposal_is_kept_before_it_is_sent() {
 
 #[test]
 fn pp_3_a_header_must_follow_from_the_last_block() {
-    let change: [(&str, fn(&mut certchain_proto::BlockHeader)); 4] = [
+    type Change = fn(&mut certchain_proto::BlockHeader);
+    let change: [(&str, Change); 4] = [
         ("protocol", |h| h.protocol += 1),
         ("offset", |h| h.offset += 4),
         ("time_ms", |h| h.time_ms = TimeMs::new(GENESIS)),

@@ -156,10 +156,7 @@ impl Sandbox {
             .collect();
         let before = self.journal.0.len();
         let actions = out.commit(&mut self.journal).unwrap();
-        let mut words: Vec<String> = self.journal.0[before..]
-            .iter()
-            .map(|r| record_words(r))
-            .collect();
+        let mut words: Vec<String> = self.journal.0[before..].iter().map(record_words).collect();
         words.extend(actions.iter().map(|a| self.words(a)));
         words.extend(refused);
         self.actions = actions;

@@ -19,7 +19,7 @@ fn s_1_a_laggard_is_sent_the_block_that_it_lacks() {
     );
     assert_eq!(
         sandbox.hear(request.clone()),
-        [old.clone()],
+        [old.as_str()],
         "not more often than it repeats"
     );
     sandbox.advance(1_000);
@@ -34,7 +34,7 @@ fn s_1_a_laggard_is_sent_the_block_that_it_lacks() {
     }
     let late = "refused commit: its height is decided".to_owned();
     let vote = commit(3, 0, &first, &outcome(1));
-    assert_eq!(sandbox.hear(vote.clone()), [late.clone()]);
+    assert_eq!(sandbox.hear(vote.clone()), [late.as_str()]);
     assert_eq!(sandbox.hear(vote), ["give 1 to 3".to_owned(), late.clone()]);
     let seen_before = commit(0, 0, &first, &outcome(1));
     assert_eq!(sandbox.hear(seen_before), ["give 1 to 0".to_owned(), late]);

@@ -161,7 +161,7 @@ fn new_views() {
         verify(Message::NewView(resigned(m)))
     };
     assert_eq!(
-        twisted(|m| drop(m.claims.pop())),
+        twisted(|m| m.claims.truncate(2)),
         Err(Invalid::Claims),
         "too few"
     );

@@ -26,13 +26,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The transactions with these names, if the mempool has all.
 pub fn from_mempool(host: &ChainHost, ids: &[WitnessId]) -> Option<Vec<VerifiedTransaction>> {
-    let mempool = host.mempool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mempool = host
+        .mempool
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     ids.iter().map(|id| mempool.get(id)).collect()
 }
 
 /// Decodes and verifies stored or fetched transactions; none if one does not hold.
 pub fn verify(host: &ChainHost, encoded: &[Vec<u8>]) -> Option<Vec<VerifiedTransaction>> {
-    host.verifier.verify(decode_all(encoded)?).into_iter().map(Result::ok).collect()
+    host.verifier
+        .verify(decode_all(encoded)?)
+        .into_iter()
+        .map(Result::ok)
+        .collect()
 }
 
 /// Completes a body, however long it takes, until its height is decided otherwise.
@@ -61,7 +68,9 @@ async fn by_ids(
     host: &Arc<ChainHost>,
     request: &BodyRequest,
 ) -> (CommitCertificate, Vec<VerifiedTransaction>) {
-    let Some(contents) = request.contents.clone() else { return by_header(host, request).await };
+    let Some(contents) = request.contents.clone() else {
+        return by_header(host, request).await;
+    };
     let ids = &contents.witness_ids;
     let mut found: BTreeMap<WitnessId, VerifiedTransaction> = BTreeMap::new();
     let deadline = tokio::time::Instant::now() + GOSSIP_PATIENCE;
@@ -80,9 +89,15 @@ async fn by_ids(
         if let Some(transactions) = ordered {
             return (contents.parent_certificate.clone(), transactions);
         }
-        let missing: Vec<WitnessId> =
-            ids.iter().filter(|id| !found.contains_key(id)).take(TRANSACTIONS_ASKED).copied().collect();
-        let Some(peer) = next_peer(host, request, &mut turn).await else { continue };
+        let missing: Vec<WitnessId> = ids
+            .iter()
+            .filter(|id| !found.contains_key(id))
+            .take(TRANSACTIONS_ASKED)
+            .copied()
+            .collect();
+        let Some(peer) = next_peer(host, request, &mut turn).await else {
+            continue;
+        };
         for transaction in ask_transactions(host, peer, missing).await {
             found.insert(transaction.witness_id(), transaction);
         }
@@ -94,7 +109,10 @@ fn take_from_mempool(
     ids: &[WitnessId],
     found: &mut BTreeMap<WitnessId, VerifiedTransaction>,
 ) {
-    let mempool = host.mempool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mempool = host
+        .mempool
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     for id in ids {
         if !found.contains_key(id)
             && let Some(transaction) = mempool.get(id)
@@ -111,7 +129,9 @@ async fn ask_transactions(
     missing: Vec<WitnessId>,
 ) -> Vec<VerifiedTransaction> {
     let question = Request::Transactions(missing.clone()).encode();
-    let Some(answer) = ask::<Transactions>(host, peer, &question).await else { return Vec::new() };
+    let Some(answer) = ask::<Transactions>(host, peer, &question).await else {
+        return Vec::new();
+    };
     let worker = Arc::clone(host);
     let job = move || {
         let wanted: Vec<Transaction> = answer
@@ -121,7 +141,12 @@ async fn ask_transactions(
             .filter_map(|bytes| Transaction::decode(bytes).ok())
             .filter(|t| missing.contains(&t.witness_id()))
             .collect();
-        worker.verifier.verify(wanted).into_iter().filter_map(Result::ok).collect()
+        worker
+            .verifier
+            .verify(wanted)
+            .into_iter()
+            .filter_map(Result::ok)
+            .collect()
     };
     host.pool.call(job).await.unwrap_or_default()
 }
@@ -139,7 +164,9 @@ async fn by_header(
             own = false;
             from_store(host, height, request).await
         } else {
-            let Some(peer) = next_peer(host, request, &mut turn).await else { continue };
+            let Some(peer) = next_peer(host, request, &mut turn).await else {
+                continue;
+            };
             let header = request.header.digest();
             ask::<Body>(host, peer, &Request::Body { height, header }.encode()).await
         };
@@ -155,8 +182,12 @@ async fn by_header(
             if certchain_ledger::merkle::tx_root(&ids) != tx_root {
                 return None;
             }
-            let verified: Option<Vec<_>> =
-                worker.verifier.verify(decoded).into_iter().map(Result::ok).collect();
+            let verified: Option<Vec<_>> = worker
+                .verifier
+                .verify(decoded)
+                .into_iter()
+                .map(Result::ok)
+                .collect();
             Some((body.parent_certificate, verified?))
         };
         if let Ok(Some(complete)) = host.pool.call(job).await {
@@ -168,7 +199,11 @@ async fn by_header(
 async fn from_store(host: &Arc<ChainHost>, height: Height, request: &BodyRequest) -> Option<Body> {
     let chain = Arc::clone(&host.chain);
     let header = request.header.digest();
-    match host.pool.call(move || chain.load_body(height, &header)).await {
+    match host
+        .pool
+        .call(move || chain.load_body(height, &header))
+        .await
+    {
         Ok(Ok(body)) => body.map(|b| Body {
             parent_certificate: b.parent_certificate,
             transactions: b.transactions,
@@ -186,7 +221,11 @@ async fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
     peer: PeerId,
     question: &[u8],
 ) -> Option<T> {
-    match host.network.request(peer, host.channel, question, ANSWER_PATIENCE).await {
+    match host
+        .network
+        .request(peer, host.channel, question, ANSWER_PATIENCE)
+        .await
+    {
         Ok(bytes) => exchange::decode_answer(&bytes)
             .inspect_err(|error| tracing::debug!(%peer, %error, "an answer was refused"))
             .ok(),
@@ -200,8 +239,12 @@ async fn ask<T: serde::Serialize + serde::de::DeserializeOwned>(
 /// The next to ask: those known to have the block, then everybody, then a pause.
 async fn next_peer(host: &ChainHost, request: &BodyRequest, turn: &mut usize) -> Option<PeerId> {
     let connected = host.connected_validators();
-    let holders = connected.iter().filter(|(index, _)| request.holders.contains(index));
-    let others = connected.iter().filter(|(index, _)| !request.holders.contains(index));
+    let holders = connected
+        .iter()
+        .filter(|(index, _)| request.holders.contains(index));
+    let others = connected
+        .iter()
+        .filter(|(index, _)| !request.holders.contains(index));
     let order: Vec<PeerId> = holders.chain(others).map(|(_, peer)| *peer).collect();
     let place = *turn;
     *turn += 1;

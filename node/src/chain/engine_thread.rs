@@ -64,7 +64,9 @@ pub struct EngineThread {
 
 /// The node's clock as block time. Only the engine's timers and time bounds see it.
 pub fn now() -> TimeMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     TimeMs::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -120,8 +122,11 @@ impl EngineThread {
 
     fn fire(&mut self, timers: &mut BTreeMap<TimerKind, (TimerId, TimeMs)>, pending: &mut Output) {
         let time = now();
-        let due: Vec<TimerKind> =
-            timers.iter().filter(|(_, (_, at))| *at <= time).map(|(kind, _)| *kind).collect();
+        let due: Vec<TimerKind> = timers
+            .iter()
+            .filter(|(_, (_, at))| *at <= time)
+            .map(|(kind, _)| *kind)
+            .collect();
         for kind in due {
             if let Some((id, _)) = timers.remove(&kind) {
                 self.step(Event::Timer(id), pending);
@@ -151,7 +156,10 @@ impl EngineThread {
             match output.commit(&mut self.journal) {
                 Ok(actions) => {
                     if synced {
-                        self.metrics.synced_writes.get_or_create(&chain_label(&self.chain)).inc();
+                        self.metrics
+                            .synced_writes
+                            .get_or_create(&chain_label(&self.chain))
+                            .inc();
                     }
                     for action in actions {
                         self.act(action, timers);
@@ -159,7 +167,10 @@ impl EngineThread {
                     return Flow::Continue;
                 }
                 Err(error) => match *error {
-                    CommitError { source: JournalError::NoRoom { needed }, output: kept } => {
+                    CommitError {
+                        source: JournalError::NoRoom { needed },
+                        output: kept,
+                    } => {
                         tracing::error!(
                             chain = %self.chain, needed,
                             "the journal's disk is full; voting pauses until there is room"
@@ -170,7 +181,10 @@ impl EngineThread {
                             return Flow::End;
                         }
                     }
-                    CommitError { source: error @ JournalError::Failed(_), .. } => {
+                    CommitError {
+                        source: error @ JournalError::Failed(_),
+                        ..
+                    } => {
                         self.fatal.stop(StopReason::Journal {
                             chain: self.chain.clone(),
                             error: error.to_string(),
@@ -188,7 +202,10 @@ impl EngineThread {
                 timers.insert(id.kind, (id, at));
             }
             Action::CancelTimer { id } => {
-                if timers.get(&id.kind).is_some_and(|(running, _)| *running == id) {
+                if timers
+                    .get(&id.kind)
+                    .is_some_and(|(running, _)| *running == id)
+                {
                     timers.remove(&id.kind);
                 }
             }
@@ -199,7 +216,10 @@ impl EngineThread {
     fn publish(&self) {
         let status = self.engine.status();
         let view = i64::from(status.view.get());
-        self.metrics.view.get_or_create(&chain_label(&self.chain)).set(view);
+        self.metrics
+            .view
+            .get_or_create(&chain_label(&self.chain))
+            .set(view);
         self.status.send_if_modified(|old| {
             let changed = *old != status;
             *old = status;

@@ -42,7 +42,10 @@ pub fn from_peer(host: &Arc<ChainHost>, evidence: Equivocation) {
 fn keep(host: &ChainHost, evidence: &Equivocation) -> bool {
     match store(&host.evidence_dir, evidence) {
         Ok(true) => {
-            host.metrics.equivocations.get_or_create(&chain_label(&host.name)).inc();
+            host.metrics
+                .equivocations
+                .get_or_create(&chain_label(&host.name))
+                .inc();
             tracing::error!(
                 chain = %host.name,
                 validator = %evidence.signer(),

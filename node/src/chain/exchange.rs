@@ -169,9 +169,11 @@ mod tests {
     fn batches_keep_order_and_bounds() {
         let transactions: Vec<Vec<u8>> = (0..10).map(|n| vec![n; 200 * 1024]).collect();
         let batches = gossip_batches(transactions.clone());
-        assert!(batches.iter().all(|b| {
-            b.transactions.iter().map(Vec::len).sum::<usize>() <= GOSSIP_BATCH_BYTES
-        }));
+        assert!(
+            batches.iter().all(|b| {
+                b.transactions.iter().map(Vec::len).sum::<usize>() <= GOSSIP_BATCH_BYTES
+            })
+        );
         let joined: Vec<_> = batches.into_iter().flat_map(|b| b.transactions).collect();
         assert_eq!(joined, transactions);
         assert!(gossip_batches(Vec::new()).is_empty());
@@ -181,7 +183,9 @@ mod tests {
     fn requests_for_too_much_are_refused() {
         let ids = vec![WitnessId::ZERO; TRANSACTIONS_ASKED + 1];
         assert!(Request::decode(&Request::Transactions(ids).encode()).is_err());
-        let request = Request::Sealed { from: Height::new(7) };
+        let request = Request::Sealed {
+            from: Height::new(7),
+        };
         assert_eq!(Request::decode(&request.encode()), Ok(request));
         assert!(Request::decode(&[9; 40]).is_err());
     }

@@ -73,7 +73,11 @@ struct Candidate {
 
 impl Candidate {
     fn new() -> Self {
-        Self { seen: Instant::now(), checked: None, executed: None }
+        Self {
+            seen: Instant::now(),
+            checked: None,
+            executed: None,
+        }
     }
 }
 
@@ -89,7 +93,13 @@ pub struct Executor {
 impl Executor {
     /// An executor without work.
     pub fn new(host: Arc<ChainHost>, fatal: Fatal, runtime: tokio::runtime::Handle) -> Self {
-        Self { host, fatal, runtime, candidates: BTreeMap::new(), last_commit: Instant::now() }
+        Self {
+            host,
+            fatal,
+            runtime,
+            candidates: BTreeMap::new(),
+            last_commit: Instant::now(),
+        }
     }
 
     /// Works until told to stop.
@@ -99,7 +109,11 @@ impl Executor {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Task::Propose(request)) => self.propose(&request),
                 Ok(Task::CheckBody(request)) => self.check_body(request),
-                Ok(Task::BodyArrived { header, parent_certificate, transactions }) => {
+                Ok(Task::BodyArrived {
+                    header,
+                    parent_certificate,
+                    transactions,
+                }) => {
                     self.take_body(&header, parent_certificate, transactions);
                 }
                 Ok(Task::Synced(synced)) => self.take_synced(*synced),
@@ -115,10 +129,17 @@ impl Executor {
     fn sweep(&mut self) {
         let time = self.host.admission_time();
         let (waiting, expired) = {
-            let mut mempool = self.host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut mempool = self
+                .host
+                .mempool
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let expired = mempool.expire(time);
-            let waiting: Vec<VerifiedTransaction> =
-                mempool.iter().take(super::exchange::GOSSIP_BATCH_COUNT).cloned().collect();
+            let waiting: Vec<VerifiedTransaction> = mempool
+                .iter()
+                .take(super::exchange::GOSSIP_BATCH_COUNT)
+                .cloned()
+                .collect();
             (waiting, expired)
         };
         if !expired.is_empty() {
@@ -126,7 +147,8 @@ impl Executor {
         }
         if !waiting.is_empty() && self.last_commit.elapsed() >= SWEEP {
             let host = Arc::clone(&self.host);
-            self.runtime.spawn(async move { super::intake::announce(&host, waiting).await });
+            self.runtime
+                .spawn(async move { super::intake::announce(&host, waiting).await });
         }
         if !expired.is_empty() || self.last_commit.elapsed() >= SWEEP {
             self.host.work_changed();
@@ -139,7 +161,10 @@ impl Executor {
         if head.id != request.parent || head.header.height.next() != request.height {
             return;
         }
-        let nothing = Event::NothingToPropose { height: request.height, view: request.view };
+        let nothing = Event::NothingToPropose {
+            height: request.height,
+            view: request.view,
+        };
         let time_ms = now().max(request.min_time);
         let parameters = &head.parameters;
         let selected = {
@@ -189,7 +214,8 @@ impl Executor {
             return self.take_body(&request.header, certificate, transactions);
         }
         let host = Arc::clone(&self.host);
-        self.runtime.spawn(async move { bodies::complete(host, request).await });
+        self.runtime
+            .spawn(async move { bodies::complete(host, request).await });
     }
 
     /// Checks a complete body, makes it durable, and tells the engine.
@@ -200,13 +226,19 @@ impl Executor {
         transactions: Vec<VerifiedTransaction>,
     ) {
         let digest = header.digest();
-        if self.candidates.get(&digest).is_some_and(|c| c.checked.is_some() || c.executed.is_some())
+        if self
+            .candidates
+            .get(&digest)
+            .is_some_and(|c| c.checked.is_some() || c.executed.is_some())
         {
             return self.host.tell(Event::BodyReady { header: digest });
         }
         match self.checked(header, parent_certificate, transactions) {
             Ok(()) => self.host.tell(Event::BodyReady { header: digest }),
-            Err(Some(fault)) => self.host.tell(Event::BodyInvalid { header: digest, fault }),
+            Err(Some(fault)) => self.host.tell(Event::BodyInvalid {
+                header: digest,
+                fault,
+            }),
             Err(None) => {}
         }
     }
@@ -244,9 +276,15 @@ impl Executor {
             tracing::error!(chain = %host.name, %error, "a body cannot be stored; no vote for it");
             return Err(None);
         }
-        host.metrics.synced_writes.get_or_create(&chain_label(&host.name)).inc();
+        host.metrics
+            .synced_writes
+            .get_or_create(&chain_label(&host.name))
+            .inc();
         host.metrics.stage(&host.name, "check", started.elapsed());
-        let candidate = self.candidates.entry(header.digest()).or_insert_with(Candidate::new);
+        let candidate = self
+            .candidates
+            .entry(header.digest())
+            .or_insert_with(Candidate::new);
         candidate.checked = Some(checked);
         Ok(())
     }
@@ -280,9 +318,13 @@ impl Executor {
 
     fn execute(&mut self, header: &BlockHeader) {
         let digest = header.digest();
-        let Some(candidate) = self.candidates.get_mut(&digest) else { return };
+        let Some(candidate) = self.candidates.get_mut(&digest) else {
+            return;
+        };
         if candidate.executed.is_none() {
-            let Some(checked) = candidate.checked.take() else { return };
+            let Some(checked) = candidate.checked.take() else {
+                return;
+            };
             let started = Instant::now();
             match self.host.chain.execute(checked) {
                 Ok(executed) => candidate.executed = Some(executed),
@@ -292,11 +334,16 @@ impl Executor {
                     return;
                 }
             }
-            self.host.metrics.stage(&self.host.name, "execute", started.elapsed());
+            self.host
+                .metrics
+                .stage(&self.host.name, "execute", started.elapsed());
         }
         if let Some(executed) = &candidate.executed {
             let outcome = executed.outcome().clone();
-            self.host.tell(Event::Executed { header: digest, outcome });
+            self.host.tell(Event::Executed {
+                header: digest,
+                outcome,
+            });
         }
     }
 
@@ -304,18 +351,23 @@ impl Executor {
         let digest = decision.header.digest();
         let height = decision.header.height;
         let started = Instant::now();
-        let result = self.executed(&decision, &digest).and_then(|(executed, seen)| {
-            let committed = self
-                .host
-                .chain
-                .commit(executed, decision.certificate)
-                .map_err(|error| error.to_string())?;
-            Ok((committed, seen))
-        });
+        let result = self
+            .executed(&decision, &digest)
+            .and_then(|(executed, seen)| {
+                let committed = self
+                    .host
+                    .chain
+                    .commit(executed, decision.certificate)
+                    .map_err(|error| error.to_string())?;
+                Ok((committed, seen))
+            });
         match result {
             Ok((committed, seen)) => {
                 let metrics = &self.host.metrics;
-                metrics.synced_writes.get_or_create(&chain_label(&self.host.name)).inc();
+                metrics
+                    .synced_writes
+                    .get_or_create(&chain_label(&self.host.name))
+                    .inc();
                 metrics.stage(&self.host.name, "store", started.elapsed());
                 metrics.stage(&self.host.name, "decide", seen.elapsed());
                 self.candidates.clear();
@@ -324,7 +376,10 @@ impl Executor {
             }
             // The engine holds the block as decided; nothing may follow it but the same block.
             Err(error) => {
-                self.fatal.stop(StopReason::Store { chain: self.host.name.clone(), error });
+                self.fatal.stop(StopReason::Store {
+                    chain: self.host.name.clone(),
+                    error,
+                });
             }
         }
     }
@@ -340,7 +395,11 @@ impl Executor {
                 return Ok((executed, candidate.seen));
             }
             if let Some(checked) = candidate.checked {
-                let executed = self.host.chain.execute(checked).map_err(|e| e.to_string())?;
+                let executed = self
+                    .host
+                    .chain
+                    .execute(checked)
+                    .map_err(|e| e.to_string())?;
                 return Ok((executed, candidate.seen));
             }
         }
@@ -352,7 +411,11 @@ impl Executor {
         let transactions = bodies::verify(&self.host, &body.transactions)
             .ok_or("a stored transaction is not valid")?;
         let checked = chain
-            .check_block((*decision.header).clone(), body.parent_certificate, transactions)
+            .check_block(
+                (*decision.header).clone(),
+                body.parent_certificate,
+                transactions,
+            )
             .map_err(|error| error.to_string())?;
         let executed = chain.execute(checked).map_err(|error| error.to_string())?;
         Ok((executed, Instant::now()))
@@ -362,16 +425,21 @@ impl Executor {
     fn publish(&self, height: Height, committed: &Committed) {
         let host = &self.host;
         let ids: Vec<_> = committed.transactions.iter().map(|t| t.id()).collect();
-        {
+        let disturbed = {
             let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
             mempool.remove(ids.iter());
             mempool.expire(committed.head.header.time_ms);
-        }
+            mempool.disturbed(&committed.written)
+        };
+        self.drop_refused(&disturbed);
         let label = chain_label(&host.name);
         let number = i64::try_from(height.get()).unwrap_or(i64::MAX);
         host.metrics.height.get_or_create(&label).set(number);
         let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        host.metrics.transactions.get_or_create(&label).inc_by(count);
+        host.metrics
+            .transactions
+            .get_or_create(&label)
+            .inc_by(count);
         tracing::debug!(
             chain = %host.name, height = height.get(), id = %committed.head.id,
             transactions = ids.len(), "block decided"
@@ -388,6 +456,32 @@ impl Executor {
     }
 }
 
+impl Executor {
+    /// Drops transactions that the last block has made impossible: they would look like work that
+    /// the primaries leave undone, and cost them their place.
+    fn drop_refused(&self, disturbed: &[VerifiedTransaction]) {
+        let host = &self.host;
+        if disturbed.is_empty() {
+            return;
+        }
+        match host.chain.admit_many(disturbed, host.admission_time()) {
+            Ok(verdicts) => {
+                let refused: Vec<_> = disturbed
+                    .iter()
+                    .zip(&verdicts)
+                    .filter(|(_, verdict)| verdict.is_err())
+                    .map(|(transaction, _)| transaction.id())
+                    .collect();
+                let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+                mempool.remove(refused.iter());
+            }
+            Err(error) => {
+                tracing::error!(chain = %host.name, %error, "the state cannot be read");
+            }
+        }
+    }
+}
+
 fn fault_of(fault: BlockFault) -> BodyFault {
     match fault {
         BlockFault::Transactions => BodyFault::Transactions,
@@ -400,5 +494,8 @@ fn fault_of(fault: BlockFault) -> BodyFault {
 
 /// Decodes transactions whose envelope must be canonical.
 pub fn decode_all(encoded: &[Vec<u8>]) -> Option<Vec<Transaction>> {
-    encoded.iter().map(|bytes| Transaction::decode(bytes).ok()).collect()
+    encoded
+        .iter()
+        .map(|bytes| Transaction::decode(bytes).ok())
+        .collect()
 }

@@ -12,16 +12,12 @@ use std::{
 
 use certchain_consensus::{Event, Status};
 use certchain_ledger::{
-    chain::Chain,
-    mempool::Mempool,
-    receipt::LocatedReceipt,
-    signatures::TransactionVerifier,
+    chain::Chain, mempool::Mempool, receipt::LocatedReceipt, signatures::TransactionVerifier,
     store::StoreError,
 };
 use certchain_net::{ChannelId, NetworkHandle, PeerId};
 use certchain_proto::{
-    ChainId, Height, SecretKey, TimeMs, ValidatorIndex, ValidatorSet,
-    hash::TransactionId,
+    ChainId, Height, SecretKey, TimeMs, ValidatorIndex, ValidatorSet, hash::TransactionId,
     wire::v1::SignedTransaction,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
@@ -123,7 +119,10 @@ impl ChainHost {
         let pending = {
             let mempool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
             let count = i64::try_from(mempool.len()).unwrap_or(i64::MAX);
-            self.metrics.mempool.get_or_create(&chain_label(&self.name)).set(count);
+            self.metrics
+                .mempool
+                .get_or_create(&chain_label(&self.name))
+                .set(count);
             !mempool.is_empty()
         };
         if pending {
@@ -149,7 +148,12 @@ impl ChainHost {
         transactions: Vec<SignedTransaction>,
     ) -> Result<Vec<Admission>, Busy> {
         let (reply, answer) = oneshot::channel();
-        self.submissions.try_send(Submission { transactions, reply }).map_err(|_| Busy)?;
+        self.submissions
+            .try_send(Submission {
+                transactions,
+                reply,
+            })
+            .map_err(|_| Busy)?;
         answer.await.map_err(|_| Busy)
     }
 
@@ -178,7 +182,10 @@ impl ChainHost {
             .connected()
             .into_iter()
             .filter_map(|peer| {
-                Some((self.validators.index_of_network_key(peer.public_key())?, peer))
+                Some((
+                    self.validators.index_of_network_key(peer.public_key())?,
+                    peer,
+                ))
             })
             .collect()
     }
@@ -206,7 +213,11 @@ impl ChainHost {
         ChainStatus {
             view: engine.view.get(),
             peers,
-            mempool: self.mempool.lock().unwrap_or_else(PoisonError::into_inner).len(),
+            mempool: self
+                .mempool
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len(),
             voting: self.me.is_some() && engine.can_sign && halted.is_none(),
             ready: halted.is_none() && !ahead && peers + here >= self.validators.quorum(),
             halted,
@@ -221,7 +232,10 @@ impl ChainHost {
     /// Stops this node's part in the chain; the other chains go on.
     pub(super) fn halt(&self, reason: String) {
         tracing::error!(chain = %self.name, %reason, "this node's part in the chain has halted");
-        self.metrics.healthy.get_or_create(&chain_label(&self.name)).set(0);
+        self.metrics
+            .healthy
+            .get_or_create(&chain_label(&self.name))
+            .set(0);
         // The first reason is the one to look at.
         let _ = self.halted.set(reason);
     }

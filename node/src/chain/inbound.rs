@@ -69,10 +69,14 @@ fn consensus(host: &Arc<ChainHost>, rooms: &Rooms, from: PeerId, bytes: Vec<u8>)
 pub async fn gossip(host: Arc<ChainHost>, mut inbox: Inbox<Gossip>) {
     let places = Arc::new(Semaphore::new(GOSSIP_AT_ONCE));
     while let Some(message) = inbox.recv().await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let host = Arc::clone(&host);
         tokio::spawn(async move {
-            let Gossip { from, data, token, .. } = message;
+            let Gossip {
+                from, data, token, ..
+            } = message;
             let worker = Arc::clone(&host);
             let job = move || intake::take_gossip(&worker, from, &data);
             let verdict = host.pool.call(job).await.unwrap_or(Verdict::Ignore);

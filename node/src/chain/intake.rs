@@ -9,11 +9,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use certchain_ledger::{
-    mempool::Inserted,
-    refusal::Refusal,
-    signatures::VerifiedTransaction,
-};
+use certchain_ledger::{mempool::Inserted, refusal::Refusal, signatures::VerifiedTransaction};
 use certchain_net::{PeerId, Verdict};
 use certchain_proto::{
     hash::TransactionId,
@@ -59,11 +55,15 @@ pub async fn run(host: Arc<ChainHost>, mut submissions: mpsc::Receiver<Submissio
     let places = Arc::new(Semaphore::new(BATCHES_AT_ONCE));
     while let Some(first) = submissions.recv().await {
         // Waiting for a place is what gathers a batch under load.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let mut count = first.transactions.len();
         let mut batch = vec![first];
         while count < BATCH {
-            let Ok(next) = submissions.try_recv() else { break };
+            let Ok(next) = submissions.try_recv() else {
+                break;
+            };
             count += next.transactions.len();
             batch.push(next);
         }
@@ -89,7 +89,12 @@ fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTr
     let mut decoded = Vec::new();
     for submission in batch {
         replies.push((submission.transactions.len(), submission.reply));
-        decoded.extend(submission.transactions.into_iter().map(Transaction::from_envelope));
+        decoded.extend(
+            submission
+                .transactions
+                .into_iter()
+                .map(Transaction::from_envelope),
+        );
     }
     let Admitted { results, fresh, .. } = admit(host, decoded);
     let mut results = results.into_iter();
@@ -126,11 +131,17 @@ pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError
             Ok(transaction) => {
                 foul = true;
                 let refusal = Refusal::new(Code::WrongChain);
-                results.push(Some(Admission { id: Some(transaction.id()), result: Err(refusal) }));
+                results.push(Some(Admission {
+                    id: Some(transaction.id()),
+                    result: Err(refusal),
+                }));
             }
             Err(error) => {
                 foul = true;
-                results.push(Some(Admission { id: None, result: Err(Refusal::from(error)) }));
+                results.push(Some(Admission {
+                    id: None,
+                    result: Err(Refusal::from(error)),
+                }));
             }
         }
     }
@@ -146,21 +157,34 @@ pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError
                 foul = true;
                 let id = Some(rejected.transaction.id());
                 if let Some(slot) = results.get_mut(place) {
-                    *slot = Some(Admission { id, result: Err(rejected.refusal) });
+                    *slot = Some(Admission {
+                        id,
+                        result: Err(rejected.refusal),
+                    });
                 }
             }
         }
     }
     let fresh = into_mempool(host, good, &good_places, &mut results);
-    let results: Vec<Admission> = results.into_iter().map(|slot| slot.unwrap_or_else(lost)).collect();
+    let results: Vec<Admission> = results
+        .into_iter()
+        .map(|slot| slot.unwrap_or_else(lost))
+        .collect();
     count_refusals(host, &results);
-    Admitted { results, fresh, foul }
+    Admitted {
+        results,
+        fresh,
+        foul,
+    }
 }
 
 /// Every place is filled above; an empty one would be a mistake of ours, and no transaction of a
 /// client may be called admitted because of it.
 fn lost() -> Admission {
-    Admission { id: None, result: Err(Refusal::about(Code::Unavailable, "it was not looked at")) }
+    Admission {
+        id: None,
+        result: Err(Refusal::about(Code::Unavailable, "it was not looked at")),
+    }
 }
 
 fn into_mempool(
@@ -205,7 +229,10 @@ fn count_refusals(host: &ChainHost, results: &[Admission]) {
         *by_code.entry(refusal.code().as_str_name()).or_default() += 1;
     }
     for (code, count) in by_code {
-        let label = RefusalLabel { chain: host.name.clone(), code };
+        let label = RefusalLabel {
+            chain: host.name.clone(),
+            code,
+        };
         host.metrics.refusals.get_or_create(&label).inc_by(count);
     }
 }
@@ -232,12 +259,20 @@ pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
             return Verdict::Reject;
         }
     };
-    let decoded = batch.transactions.iter().map(|bytes| Transaction::decode(bytes)).collect();
+    let decoded = batch
+        .transactions
+        .iter()
+        .map(|bytes| Transaction::decode(bytes))
+        .collect();
     let admitted = admit(host, decoded);
     if admitted.foul {
         tracing::debug!(chain = %host.name, %from, "gossip with a foul transaction refused");
         return Verdict::Reject;
     }
     // What our state refuses may be right on a newer one: others judge for themselves.
-    if admitted.fresh.is_empty() { Verdict::Ignore } else { Verdict::Accept }
+    if admitted.fresh.is_empty() {
+        Verdict::Ignore
+    } else {
+        Verdict::Accept
+    }
 }

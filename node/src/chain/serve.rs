@@ -75,7 +75,12 @@ fn sealed(host: &ChainHost, from: Height) -> Vec<u8> {
                 break;
             }
         };
-        bytes += block.transactions.iter().map(|t| t.len() + 8).sum::<usize>() + 1_024;
+        bytes += block
+            .transactions
+            .iter()
+            .map(|t| t.len() + 8)
+            .sum::<usize>()
+            + 1_024;
         answer.blocks.push(block);
         height = height.next();
     }

@@ -9,9 +9,7 @@ use std::{
 };
 
 use certchain_config::{Genesis, Timers};
-use certchain_consensus::{
-    Action, Engine, EngineConfig, Event, Head, Params, Recovered, Signer,
-};
+use certchain_consensus::{Action, Engine, EngineConfig, Event, Head, Params, Recovered, Signer};
 use certchain_ledger::{
     chain::{Chain, ChainOptions, OpenError},
     genesis::GenesisBlock,
@@ -147,7 +145,12 @@ impl ChainTask {
         let id = genesis.chain_id();
         let options = ChainOptions::default();
         let first = GenesisBlock::main(genesis).map_err(OpenError::from)?;
-        let chain = Arc::new(Chain::open(Arc::clone(&shared.store), name, &first, options)?);
+        let chain = Arc::new(Chain::open(
+            Arc::clone(&shared.store),
+            name,
+            &first,
+            options,
+        )?);
         let head = chain.head();
         let validators = Arc::clone(&head.validators);
         let me = validators.index_of(shared.vote_key.public());
@@ -156,7 +159,8 @@ impl ChainTask {
         let opened = FileJournal::open(&journal_dir(&shared.data_dir, name), nonce)?;
         if let Found::Amnesia(loss) = opened.found {
             tracing::warn!(
-                chain = name, ?loss,
+                chain = name,
+                ?loss,
                 "the journal of votes is missing or older than it should be; this node votes again \
                  once a restart notice of its is committed"
             );
@@ -165,7 +169,10 @@ impl ChainTask {
             chain: id,
             validators: (*validators).clone(),
             me,
-            params: parameters(&head.parameters.timers, head.parameters.limits.block_transactions),
+            params: parameters(
+                &head.parameters.timers,
+                head.parameters.limits.block_transactions,
+            ),
         };
         let recovered = Recovered {
             head: Head {
@@ -244,7 +251,12 @@ impl ChainTask {
             tokio::spawn(inbound::requests(Arc::clone(&host), subscription.requests)),
             tokio::spawn(sync::run(Arc::clone(&host), shared.fatal.clone())),
         ];
-        Ok(Self { host, engine, executor, tasks })
+        Ok(Self {
+            host,
+            engine,
+            executor,
+            tasks,
+        })
     }
 
     /// A peer can be reached: tell it how far we are.
@@ -259,7 +271,12 @@ impl ChainTask {
 
     /// Ends the chain's threads; what is decided is on disk already. Blocks.
     pub fn stop(self) {
-        let Self { host, engine, executor, tasks } = self;
+        let Self {
+            host,
+            engine,
+            executor,
+            tasks,
+        } = self;
         for task in tasks {
             task.abort();
         }
@@ -275,14 +292,20 @@ impl ChainTask {
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(run)
+        .map_err(StartError::Thread)
 }
 
 fn show_start(host: &ChainHost) {
     let head = host.chain.head();
     let label = chain_label(&host.name);
     let height = head.header.height.get();
-    host.metrics.height.get_or_create(&label).set(i64::try_from(height).unwrap_or(i64::MAX));
+    host.metrics
+        .height
+        .get_or_create(&label)
+        .set(i64::try_from(height).unwrap_or(i64::MAX));
     host.metrics.healthy.get_or_create(&label).set(1);
     tracing::info!(
         chain = %host.name, id = %host.id, height, block = %head.id,
@@ -351,12 +374,16 @@ fn send_tip(host: &ChainHost, peer: certchain_net::PeerId) {
 
 /// Submits the restart notice until it is committed.
 async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
-    let (Some(me), Some(key)) = (host.me, host.vote_key.clone()) else { return };
+    let (Some(me), Some(key)) = (host.me, host.vote_key.clone()) else {
+        return;
+    };
     let epoch = host.validators.epoch();
     loop {
         match host.chain.restart_notice(epoch, me) {
             Ok(Some(record)) if record.nonce == nonce => {
-                return host.tell(Event::AmnesiaCleared { height: record.height });
+                return host.tell(Event::AmnesiaCleared {
+                    height: record.height,
+                });
             }
             Ok(_) => {}
             Err(error) => tracing::error!(chain = %host.name, %error, "the state is unreadable"),
@@ -387,7 +414,13 @@ async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
 
 /// Half a window from now, rounded so that a repeated notice is the same transaction.
 fn valid_until(host: &ChainHost, time: TimeMs) -> TimeMs {
-    let window = host.chain.head().parameters.limits.transaction_window_ms.max(4);
+    let window = host
+        .chain
+        .head()
+        .parameters
+        .limits
+        .transaction_window_ms
+        .max(4);
     let step = window / 4;
     TimeMs::new((time.get() / step + 2) * step)
 }

@@ -7,9 +7,7 @@ use std::{
 
 use certchain_consensus::Sealed as SealedEvent;
 use certchain_net::PeerId;
-use certchain_proto::{
-    Height, SealedBlock, certificate::Ed25519Verifier,
-};
+use certchain_proto::{Height, SealedBlock, certificate::Ed25519Verifier};
 
 use super::{
     bodies,
@@ -57,7 +55,10 @@ pub async fn run(host: Arc<ChainHost>, fatal: Fatal) {
 
 /// A peer shows how far it is.
 pub fn note_tip(host: &ChainHost, peer: PeerId, height: Height) {
-    host.tips.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, height);
+    host.tips
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(peer, height);
     if height > host.chain.head().header.height {
         host.sync_wanted.notify_one();
     }
@@ -65,25 +66,40 @@ pub fn note_tip(host: &ChainHost, peer: PeerId, height: Height) {
 
 /// A peer has gone.
 pub fn forget(host: &ChainHost, peer: &PeerId) {
-    host.tips.lock().unwrap_or_else(PoisonError::into_inner).remove(peer);
+    host.tips
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(peer);
 }
 
 fn best_tip(host: &ChainHost) -> Option<Height> {
-    host.tips.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied()
+    host.tips
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .values()
+        .max()
+        .copied()
 }
 
 /// Asks peers in turn, those ahead first; whether one of them brought us forward.
 async fn round(host: &Arc<ChainHost>) -> bool {
     let mut peers: Vec<(Option<Height>, PeerId)> = {
         let tips = host.tips.lock().unwrap_or_else(PoisonError::into_inner);
-        host.network.connected().into_iter().map(|p| (tips.get(&p).copied(), p)).collect()
+        host.network
+            .connected()
+            .into_iter()
+            .map(|p| (tips.get(&p).copied(), p))
+            .collect()
     };
     peers.sort_by_key(|(tip, _)| std::cmp::Reverse(*tip));
     for (_, peer) in peers {
         let before = host.chain.head().header.height;
         let from = before.next();
         let question = Request::Sealed { from }.encode();
-        let answer = host.network.request(peer, host.channel, &question, ANSWER_PATIENCE).await;
+        let answer = host
+            .network
+            .request(peer, host.channel, &question, ANSWER_PATIENCE)
+            .await;
         let blocks = match answer.map(|bytes| exchange::decode_answer::<Sealed>(&bytes)) {
             Ok(Ok(sealed)) => sealed.blocks,
             Ok(Err(error)) => {
@@ -121,7 +137,9 @@ async fn apply(host: &Arc<ChainHost>, peer: PeerId, blocks: Vec<SealedBlock>) {
             continue;
         }
         let worker = Arc::clone(host);
-        let Ok(verified) = host.pool.call(move || verify(&worker, block)).await else { return };
+        let Ok(verified) = host.pool.call(move || verify(&worker, block)).await else {
+            return;
+        };
         let Some(synced) = verified else {
             tracing::warn!(chain = %host.name, %peer, %height, "a peer sent a false sealed block");
             forget(host, &peer);
@@ -129,7 +147,10 @@ async fn apply(host: &Arc<ChainHost>, peer: PeerId, blocks: Vec<SealedBlock>) {
         };
         host.hand(Task::Synced(Box::new(synced)));
         let stored = heights.wait_for(|h| *h >= height);
-        if !matches!(tokio::time::timeout(APPLY_PATIENCE, stored).await, Ok(Ok(_))) {
+        if !matches!(
+            tokio::time::timeout(APPLY_PATIENCE, stored).await,
+            Ok(Ok(_))
+        ) {
             return;
         }
     }
@@ -137,19 +158,32 @@ async fn apply(host: &Arc<ChainHost>, peer: PeerId, blocks: Vec<SealedBlock>) {
 
 /// Everything that can be checked of a sealed block without the state.
 fn verify(host: &ChainHost, block: SealedBlock) -> Option<Synced> {
-    let SealedBlock { header, parent_certificate, transactions, outcome, commit_certificate } =
-        block;
+    let SealedBlock {
+        header,
+        parent_certificate,
+        transactions,
+        outcome,
+        commit_certificate,
+    } = block;
     if parent_certificate.digest() != header.parent_commit {
         return None;
     }
-    let sealed = SealedEvent { header, outcome, certificate: commit_certificate }
-        .verify(host.id, &host.validators, &Ed25519Verifier)
-        .inspect_err(|error| tracing::debug!(chain = %host.name, %error, "not sealed"))
-        .ok()?;
+    let sealed = SealedEvent {
+        header,
+        outcome,
+        certificate: commit_certificate,
+    }
+    .verify(host.id, &host.validators, &Ed25519Verifier)
+    .inspect_err(|error| tracing::debug!(chain = %host.name, %error, "not sealed"))
+    .ok()?;
     let transactions = bodies::verify(host, &transactions)?;
     let ids: Vec<_> = transactions.iter().map(|t| t.witness_id()).collect();
     if certchain_ledger::merkle::tx_root(&ids) != sealed.header.tx_root {
         return None;
     }
-    Some(Synced { sealed, parent_certificate, transactions })
+    Some(Synced {
+        sealed,
+        parent_certificate,
+        transactions,
+    })
 }

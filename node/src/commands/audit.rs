@@ -38,9 +38,9 @@ pub struct Args {
 /// If the audit cannot begin.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let genesis = GenesisBlock::main(&Genesis::load(&find_genesis(args)?)?)?;
-    let bar = ProgressBar::no_length().with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} blocks, {msg} transactions, {eta} left")?,
-    );
+    let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
+        "{bar:40} {pos}/{len} blocks, {msg} transactions, {eta} left",
+    )?);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = AuditOptions {
         threads: args.threads.unwrap_or(cores).max(1),
@@ -65,25 +65,42 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         print_text(&report, seconds);
     }
-    Ok(if report.failure.is_none() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if report.failure.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }
 
 fn find_genesis(args: &Args) -> anyhow::Result<PathBuf> {
     if let Some(file) = &args.genesis {
         return Ok(file.clone());
     }
-    let parents = [Some(args.dir.as_path()), args.dir.parent(), args.dir.parent().and_then(|p| p.parent())];
-    let candidates: Vec<PathBuf> =
-        parents.into_iter().flatten().map(|folder| folder.join("genesis.toml")).collect();
-    candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        anyhow::anyhow!("no genesis.toml in or beside {}; name it with --genesis", args.dir.display())
-    })
+    let parents = [
+        Some(args.dir.as_path()),
+        args.dir.parent(),
+        args.dir.parent().and_then(|p| p.parent()),
+    ];
+    let candidates: Vec<PathBuf> = parents
+        .into_iter()
+        .flatten()
+        .map(|folder| folder.join("genesis.toml"))
+        .collect();
+    candidates
+        .into_iter()
+        .find(|file| file.is_file())
+        .ok_or_else(|| {
+            anyhow::anyhow!(
+                "no genesis.toml in or beside {}; name it with --genesis",
+                args.dir.display()
+            )
+        })
 }
 
 fn print_json(report: &AuditReport, seconds: f64) -> anyhow::Result<()> {
-    let failure = report.failure.as_ref().map(|failure| {
-        json!({ "height": failure.height.map(|h| h.get()), "reason": failure.reason })
-    });
+    let failure = report.failure.as_ref().map(
+        |failure| json!({ "height": failure.height.map(|h| h.get()), "reason": failure.reason }),
+    );
     let document = json!({
         "chain": MAIN,
         "ok": report.failure.is_none(),

@@ -29,7 +29,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ConfiguredFormat::Json => LogFormat::Json,
     };
     logging::start(&config.log.filter, format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(daemon::run(config, Fatal::default()))?;
     Ok(())
 }

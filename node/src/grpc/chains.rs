@@ -171,7 +171,10 @@ impl ChainService for Services {
             if height >= later {
                 return Err(invalid("height", "must lie below at_height"));
             }
-            let evidence = host.chain.history_proof(height, Some(later)).map_err(unreadable)?;
+            let evidence = host
+                .chain
+                .history_proof(height, Some(later))
+                .map_err(unreadable)?;
             Ok((&evidence).into())
         })
         .await?;
@@ -185,7 +188,11 @@ fn not_proven(error: ProveError) -> Status {
         ProveError::Height { .. } => true,
         _ => false,
     };
-    if outside { Status::out_of_range(error.to_string()) } else { unreadable(error) }
+    if outside {
+        Status::out_of_range(error.to_string())
+    } else {
+        unreadable(error)
+    }
 }
 
 #[allow(clippy::result_large_err)]
@@ -202,11 +209,26 @@ fn by_id(host: &ChainHost, id: &[u8]) -> Result<Height, Status> {
 fn block(host: &ChainHost, height: Height, header_only: bool) -> Result<v1::Block, Status> {
     let missing = || unreadable(format!("block {height} is missing"));
     if header_only || height == Height::ZERO {
-        let header = host.chain.sealed_header(height).map_err(unreadable)?.ok_or_else(missing)?;
-        return Ok(v1::Block { header: Some((&header).into()), ..Default::default() });
+        let header = host
+            .chain
+            .sealed_header(height)
+            .map_err(unreadable)?
+            .ok_or_else(missing)?;
+        return Ok(v1::Block {
+            header: Some((&header).into()),
+            ..Default::default()
+        });
     }
-    let sealed = host.chain.block(height).map_err(unreadable)?.ok_or_else(missing)?;
-    let receipts = host.chain.receipts(height).map_err(unreadable)?.ok_or_else(missing)?;
+    let sealed = host
+        .chain
+        .block(height)
+        .map_err(unreadable)?
+        .ok_or_else(missing)?;
+    let receipts = host
+        .chain
+        .receipts(height)
+        .map_err(unreadable)?
+        .ok_or_else(missing)?;
     let transactions = sealed
         .transactions
         .iter()
@@ -216,8 +238,19 @@ fn block(host: &ChainHost, height: Height, header_only: bool) -> Result<v1::Bloc
     let receipts = receipts
         .into_iter()
         .zip(0u32..)
-        .map(|(receipt, index)| v1::Receipt::from(&LocatedReceipt { height, index, block, receipt }))
+        .map(|(receipt, index)| {
+            v1::Receipt::from(&LocatedReceipt {
+                height,
+                index,
+                block,
+                receipt,
+            })
+        })
         .collect();
     let header = SealedHeader::from(&sealed);
-    Ok(v1::Block { header: Some((&header).into()), transactions, receipts })
+    Ok(v1::Block {
+        header: Some((&header).into()),
+        transactions,
+        receipts,
+    })
 }

@@ -54,8 +54,9 @@ impl IdentityService for Services {
         if code != Code::Ok {
             return Err(refused(&code.into()));
         }
-        let address_text =
-            Address::from_slice(&receipt.subject).map(|a| a.to_string()).unwrap_or_default();
+        let address_text = Address::from_slice(&receipt.subject)
+            .map(|a| a.to_string())
+            .unwrap_or_default();
         Ok(Response::new(RegisterIdentityResponse {
             address: receipt.subject.clone(),
             address_text,
@@ -124,7 +125,9 @@ fn look_up(
         .identity_at(address, asked.map(Height::new))
         .map_err(unreadable)?
         .ok_or_else(|| {
-            Status::not_found(format!("no identity has the address {address} at height {height}"))
+            Status::not_found(format!(
+                "no identity has the address {address} at height {height}"
+            ))
         })?;
     let (mut evidence, mut present) = (None, None);
     if with_proof {
@@ -135,5 +138,10 @@ fn look_up(
             present = Some((&host.chain.prove(&present_key, None).map_err(unreadable)?).into());
         }
     }
-    Ok(Answer { at, height, evidence, present })
+    Ok(Answer {
+        at,
+        height,
+        evidence,
+        present,
+    })
 }

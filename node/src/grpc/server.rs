@@ -52,7 +52,9 @@ pub enum ServerError {
 /// # Errors
 /// If it cannot be bound.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address).await.map_err(|source| ServerError::Bind { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServerError::Bind { address, source })
 }
 
 /// Serves until the node stops.
@@ -111,13 +113,26 @@ pub async fn serve(
 async fn report_health(reporter: HealthReporter, services: Services, stop: Fatal) {
     const INTERVAL: Duration = Duration::from_millis(500);
     loop {
-        let halted = services.chains.values().any(|host| host.status().halted.is_some());
+        let halted = services
+            .chains
+            .values()
+            .any(|host| host.status().halted.is_some());
         let healthy = !halted && !stop.is_stopping();
-        let status = if healthy { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if healthy {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         reporter.set_service_status("", status).await;
-        reporter.set_service_status("certchain.v1.IdentityService", status).await;
-        reporter.set_service_status("certchain.v1.TransactionService", status).await;
-        reporter.set_service_status("certchain.v1.ChainService", status).await;
+        reporter
+            .set_service_status("certchain.v1.IdentityService", status)
+            .await;
+        reporter
+            .set_service_status("certchain.v1.TransactionService", status)
+            .await;
+        reporter
+            .set_service_status("certchain.v1.ChainService", status)
+            .await;
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             () = stop.stopping() => return,

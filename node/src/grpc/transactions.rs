@@ -40,12 +40,23 @@ impl TransactionService for Services {
         &self,
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitResponse>, Status> {
-        let SubmitRequest { chain, transaction, wait } = request.into_inner();
+        let SubmitRequest {
+            chain,
+            transaction,
+            wait,
+        } = request.into_inner();
         let host = self.chain(&chain)?;
         let transaction = transaction.ok_or_else(|| invalid("transaction", "is missing"))?;
         let id = submit_one(host, transaction).await?;
-        let receipt = if wait { Some(wait_receipt(host, id, MAX_WAIT).await?) } else { None };
-        Ok(Response::new(SubmitResponse { transaction_id: id.as_bytes().to_vec(), receipt }))
+        let receipt = if wait {
+            Some(wait_receipt(host, id, MAX_WAIT).await?)
+        } else {
+            None
+        };
+        Ok(Response::new(SubmitResponse {
+            transaction_id: id.as_bytes().to_vec(),
+            receipt,
+        }))
     }
 
     async fn submit_many(
@@ -82,9 +93,15 @@ impl TransactionService for Services {
         let host = self.chain(&request.chain)?;
         let id = transaction_id(&request.transaction_id)?;
         let asked = Duration::from_millis(request.timeout_ms.into());
-        let patience = if asked.is_zero() { MAX_WAIT } else { asked.min(MAX_WAIT) };
+        let patience = if asked.is_zero() {
+            MAX_WAIT
+        } else {
+            asked.min(MAX_WAIT)
+        };
         let receipt = wait_receipt(host, id, patience).await?;
-        Ok(Response::new(WaitReceiptResponse { receipt: Some(receipt) }))
+        Ok(Response::new(WaitReceiptResponse {
+            receipt: Some(receipt),
+        }))
     }
 
     async fn get_transaction(
@@ -107,9 +124,17 @@ pub(super) async fn submit_one(
 ) -> Result<TransactionId, Status> {
     let admissions = host.submit(vec![transaction]).await.map_err(busy)?;
     match admissions.into_iter().next() {
-        Some(Admission { id: Some(id), result: Ok(()) }) => Ok(id),
-        Some(Admission { result: Err(refusal), .. }) => Err(refused(&refusal)),
-        _ => Err(Status::internal("the transaction was not looked at; report this")),
+        Some(Admission {
+            id: Some(id),
+            result: Ok(()),
+        }) => Ok(id),
+        Some(Admission {
+            result: Err(refusal),
+            ..
+        }) => Err(refused(&refusal)),
+        _ => Err(Status::internal(
+            "the transaction was not looked at; report this",
+        )),
     }
 }
 
@@ -118,7 +143,10 @@ async fn submit_batch(
     request: SubmitManyRequest,
 ) -> Result<SubmitManyResponse, Status> {
     if request.transactions.len() > MAX_BATCH {
-        return Err(invalid("transactions", "has more than 4096 entries; split it"));
+        return Err(invalid(
+            "transactions",
+            "has more than 4096 entries; split it",
+        ));
     }
     let admissions = host.submit(request.transactions).await.map_err(busy)?;
     let admissions = admissions
@@ -129,7 +157,11 @@ async fn submit_batch(
                 Ok(()) => (Code::Ok, String::new()),
                 Err(refusal) => (refusal.code(), refusal.to_string()),
             };
-            v1::Admission { transaction_id, code: code.into(), message }
+            v1::Admission {
+                transaction_id,
+                code: code.into(),
+                message,
+            }
         })
         .collect();
     Ok(SubmitManyResponse { admissions })
@@ -165,7 +197,11 @@ fn look_up(
     let absent = || {
         Status::not_found("no decided transaction has this id; it may wait, or not have arrived")
     };
-    let record = host.chain.transaction(id).map_err(unreadable)?.ok_or_else(absent)?;
+    let record = host
+        .chain
+        .transaction(id)
+        .map_err(unreadable)?
+        .ok_or_else(absent)?;
     let transaction = v1::SignedTransaction::decode(record.encoded.as_slice())
         .map_err(|error| unreadable(format!("a stored transaction is malformed: {error}")))?;
     let mut answer = GetTransactionResponse {
@@ -174,14 +210,19 @@ fn look_up(
         ..Default::default()
     };
     if with_proof {
-        let evidence =
-            host.chain.transaction_proof(id).map_err(unreadable)?.ok_or_else(absent)?;
+        let evidence = host
+            .chain
+            .transaction_proof(id)
+            .map_err(unreadable)?
+            .ok_or_else(absent)?;
         answer.transaction_proof = Some((&evidence.transaction_proof).into());
         answer.receipt_proof = Some((&evidence.receipt_proof).into());
         answer.block = Some((&evidence.block).into());
     } else {
-        let block: Option<SealedHeader> =
-            host.chain.sealed_header(record.receipt.height).map_err(unreadable)?;
+        let block: Option<SealedHeader> = host
+            .chain
+            .sealed_header(record.receipt.height)
+            .map_err(unreadable)?;
         answer.block = block.as_ref().map(Into::into);
     }
     Ok(answer)

@@ -33,8 +33,14 @@ fn edge_cases() -> Vec<EdgeCase> {
 }
 
 fn zebra_says(key: &[u8; 32], message: &[u8], signature: &Signature) -> bool {
-    let Ok(key) = ed25519_zebra::VerificationKey::try_from(*key) else { return false };
-    key.verify(&ed25519_zebra::Signature::from(signature.to_bytes()), message).is_ok()
+    let Ok(key) = ed25519_zebra::VerificationKey::try_from(*key) else {
+        return false;
+    };
+    key.verify(
+        &ed25519_zebra::Signature::from(signature.to_bytes()),
+        message,
+    )
+    .is_ok()
 }
 
 fn single_says(key: &[u8; 32], message: &[u8; 32], signature: &Signature) -> bool {
@@ -44,7 +50,9 @@ fn single_says(key: &[u8; 32], message: &[u8; 32], signature: &Signature) -> boo
 }
 
 fn batch_says(key: &[u8; 32], message: &[u8; 32], signature: &Signature) -> bool {
-    let Some(point) = CompressedEdwardsY(*key).decompress() else { return false };
+    let Some(point) = CompressedEdwardsY(*key).decompress() else {
+        return false;
+    };
     // Beside a good signature, so that the multi-scalar multiplication has several terms.
     let good = SecretKey::from_seed(&[9; 32]);
     let good_message = SigningHash::from_bytes([1; 32]);
@@ -60,10 +68,27 @@ fn published_edge_cases_get_the_answer_of_zip_215_on_every_path() {
     let cases = edge_cases();
     assert_eq!(cases.len(), 12);
     for (number, case) in cases.iter().enumerate() {
-        let EdgeCase { message, key, signature, zip215 } = case;
-        assert_eq!(zebra_says(key, message, signature), *zip215, "oracle, vector {number}");
-        assert_eq!(single_says(key, message, signature), *zip215, "single, vector {number}");
-        assert_eq!(batch_says(key, message, signature), *zip215, "batch, vector {number}");
+        let EdgeCase {
+            message,
+            key,
+            signature,
+            zip215,
+        } = case;
+        assert_eq!(
+            zebra_says(key, message, signature),
+            *zip215,
+            "oracle, vector {number}"
+        );
+        assert_eq!(
+            single_says(key, message, signature),
+            *zip215,
+            "single, vector {number}"
+        );
+        assert_eq!(
+            batch_says(key, message, signature),
+            *zip215,
+            "batch, vector {number}"
+        );
     }
 }
 
@@ -85,19 +110,36 @@ fn keys_of_the_published_edge_cases_are_refused_when_parsed() {
 #[test]
 fn keys_are_canonical_torsion_free_and_not_the_identity() {
     let identity = EdwardsPoint::default().compress().to_bytes();
-    assert_eq!(PublicKey::from_bytes(&identity).unwrap_err(), KeyError::Identity);
+    assert_eq!(
+        PublicKey::from_bytes(&identity).unwrap_err(),
+        KeyError::Identity
+    );
     for torsion in &EIGHT_TORSION[1..] {
         let small = torsion.compress().to_bytes();
-        assert_eq!(PublicKey::from_bytes(&small).unwrap_err(), KeyError::Torsion);
-        let mixed = (EdwardsPoint::mul_base(&Scalar::from(7u8)) + torsion).compress().to_bytes();
-        assert_eq!(PublicKey::from_bytes(&mixed).unwrap_err(), KeyError::Torsion);
+        assert_eq!(
+            PublicKey::from_bytes(&small).unwrap_err(),
+            KeyError::Torsion
+        );
+        let mixed = (EdwardsPoint::mul_base(&Scalar::from(7u8)) + torsion)
+            .compress()
+            .to_bytes();
+        assert_eq!(
+            PublicKey::from_bytes(&mixed).unwrap_err(),
+            KeyError::Torsion
+        );
     }
     // y = 1 + p encodes the identity a second way; y = p + 3 has no second point below 2^255.
     let mut high = [0xff; 32];
     high[0] = 0xee;
     high[31] = 0x7f;
-    assert_eq!(PublicKey::from_bytes(&high).unwrap_err(), KeyError::NotAPoint);
-    assert_eq!(PublicKey::from_bytes(&[1; 31]).unwrap_err(), KeyError::Length { actual: 31 });
+    assert_eq!(
+        PublicKey::from_bytes(&high).unwrap_err(),
+        KeyError::NotAPoint
+    );
+    assert_eq!(
+        PublicKey::from_bytes(&[1; 31]).unwrap_err(),
+        KeyError::Length { actual: 31 }
+    );
     assert!(PublicKey::from_bytes(SecretKey::from_seed(&[3; 32]).public().as_bytes()).is_ok());
 }
 
@@ -140,8 +182,12 @@ fn crafted(seed: u64, message: &[u8; 32], mutation: &Mutation) -> ([u8; 32], Sig
         }
         _ => {}
     }
-    let key = (EdwardsPoint::mul_base(&secret) + in_key).compress().to_bytes();
-    let r = (EdwardsPoint::mul_base(&nonce) + in_r).compress().to_bytes();
+    let key = (EdwardsPoint::mul_base(&secret) + in_key)
+        .compress()
+        .to_bytes();
+    let r = (EdwardsPoint::mul_base(&nonce) + in_r)
+        .compress()
+        .to_bytes();
     let unfinished = Signature { r, s: [0; 32] };
     let mut signed = *message;
     if matches!(mutation, Mutation::WrongMessage) {

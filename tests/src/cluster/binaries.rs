@@ -36,11 +36,23 @@ pub fn profile_folder() -> anyhow::Result<PathBuf> {
     }
 }
 
+/// Names a folder whose programs are tested instead of those that cargo builds: a release, say.
+const PROGRAMS: &str = "CERTCHAIN_PROGRAMS";
+
 /// A program of the workspace; built if it is not there yet.
 ///
 /// # Errors
 /// If it is missing and cannot be built.
 pub fn find(program: &str) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = env::var_os(PROGRAMS) {
+        let path = Path::new(&folder).join(program);
+        ensure!(
+            path.is_file(),
+            "{PROGRAMS} is set, and {} is not there",
+            path.display()
+        );
+        return Ok(path);
+    }
     let path = profile_folder()?.join(program);
     if !path.is_file() {
         build()?;

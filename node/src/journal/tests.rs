@@ -2,7 +2,10 @@
 
 use certchain_proto::Height;
 
-use super::*;
+use super::{
+    files::{FRAME_HEADER, SEGMENT_HEADER},
+    *,
+};
 
 const NONCE: [u8; 32] = [7; 32];
 
