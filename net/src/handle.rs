@@ -66,6 +66,7 @@ impl Network {
             commands,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            runtime: tokio::runtime::Handle::current(),
         });
         let mut state = Loop {
             swarm,

@@ -176,22 +176,23 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         })?;
     let chains = Arc::new(vec![main]);
 
+    let limits = grpc::Limits {
+        request_bytes: usize::try_from(config.grpc_limits.request_bytes).unwrap_or(usize::MAX),
+        concurrent_requests: usize::try_from(config.grpc_limits.concurrent_requests)
+            .unwrap_or(usize::MAX),
+        request_timeout: Duration::from_millis(config.grpc_limits.request_timeout_ms),
+    };
     let services = Services {
         node: config.name.to_string(),
         peer_id: network.local_peer().to_string(),
         network: genesis.network.to_string(),
+        max_wait: limits.request_timeout.mul_f32(0.9),
         chains: Arc::new(
             chains
                 .iter()
                 .map(|c| (c.host.name.clone(), Arc::clone(&c.host)))
                 .collect::<BTreeMap<_, _>>(),
         ),
-    };
-    let limits = grpc::Limits {
-        request_bytes: usize::try_from(config.grpc_limits.request_bytes).unwrap_or(usize::MAX),
-        concurrent_requests: usize::try_from(config.grpc_limits.concurrent_requests)
-            .unwrap_or(usize::MAX),
-        request_timeout: Duration::from_millis(config.grpc_limits.request_timeout_ms),
     };
     let grpc = tokio::spawn(watched(
         "gRPC",

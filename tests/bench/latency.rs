@@ -54,7 +54,6 @@ pub async fn measure(cluster: &Cluster, seconds: u64, figures: &mut Figures) -> 
             times.record(u64::try_from(time.as_micros())?.max(1))?;
         }
     }
-    #[allow(clippy::cast_precision_loss)]
     let ms = |micros: u64| micros as f64 / 1e3;
     figures.set("commit_p50_ms", ms(times.value_at_quantile(0.5)));
     figures.set("commit_p99_ms", ms(times.value_at_quantile(0.99)));

@@ -18,6 +18,8 @@ use crate::figures::Figures;
 const BATCH: usize = 256;
 /// How long each figure is measured.
 const LONG: Duration = Duration::from_millis(600);
+/// Rounds that a median needs.
+const LEAST_ROUNDS: usize = 9;
 /// Bytes of one synced write: about a journal record.
 const WRITE: usize = 4_096;
 /// Synced writes.
@@ -25,7 +27,6 @@ const WRITES: usize = 300;
 
 /// Measures signatures and synced writes.
 pub fn measure(dir: &Path, figures: &mut Figures) -> anyhow::Result<()> {
-    #[allow(clippy::cast_precision_loss)]
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     figures.set("cores", cores);
     measure_signatures(figures)?;
@@ -55,23 +56,24 @@ fn measure_signatures(figures: &mut Figures) -> anyhow::Result<()> {
         }
     });
     ensure!(wrong == 0, "right signatures were refused");
-    #[allow(clippy::cast_precision_loss)]
     let count = BATCH as f64;
     figures.set("signature_batch_us", batch_us / count);
     figures.set("signature_single_us", single_us / count);
     Ok(())
 }
 
-/// Microseconds of a round, over many.
+/// Microseconds of a round, median of many, so that what else the machine does counts little.
 fn per_round(mut round: impl FnMut()) -> f64 {
-    round();
-    let started = Instant::now();
-    let mut rounds = 0.0;
-    while started.elapsed() < LONG {
+    let mut times = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < LONG || times.len() < LEAST_ROUNDS {
+        let started = Instant::now();
         round();
-        rounds += 1.0;
+        times.push(started.elapsed());
     }
-    started.elapsed().as_secs_f64() * 1e6 / rounds
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    median.as_secs_f64() * 1e6
 }
 
 /// Microseconds from write to synced, median.
@@ -123,7 +125,6 @@ pub fn measure_tree(dir: &Path, keys: u64, figures: &mut Figures) -> anyhow::Res
             value.with_context(|| format!("it does not tell {name}"))?,
         );
     }
-    #[allow(clippy::cast_precision_loss)]
     figures.set("tree_keys", keys as f64);
     Ok(())
 }

@@ -77,12 +77,11 @@ async fn measure_network(args: &Args, dir: PathBuf, figures: &mut Figures) -> an
     };
     let mut cluster = Cluster::start(options).await?;
     latency::measure(&cluster, args.latency_seconds, figures).await?;
-    let load = throughput::sign_ahead(&cluster, args.transactions).await?;
+    let load = throughput::sign_ahead(&cluster, args.transactions, figures).await?;
     let before = usage::store_bytes(&cluster)?;
     let processor = usage::processor_seconds(&cluster)?;
     throughput::measure(&cluster, load, figures).await?;
     let processor = usage::processor_seconds(&cluster)? - processor;
-    #[allow(clippy::cast_precision_loss)]
     let (count, nodes) = (args.transactions as f64, args.nodes as f64);
     figures.set(
         "node_cpu_us_per_transaction",

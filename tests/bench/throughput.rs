@@ -32,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn sign_ahead(
     cluster: &Cluster,
     count: u64,
+    figures: &mut Figures,
 ) -> anyhow::Result<Vec<Vec<SignedTransaction>>> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let share = count.div_ceil(workers);
@@ -39,17 +40,21 @@ pub async fn sign_ahead(
     for worker in 0..workers {
         let office = Arc::clone(&cluster.office);
         let numbers = worker * share..((worker + 1) * share).min(count);
-        tasks.push(tokio::task::spawn_blocking(
-            move || -> Vec<SignedTransaction> {
-                numbers.map(|number| office.register(number)).collect()
-            },
-        ));
+        tasks.push(tokio::task::spawn_blocking(move || {
+            let started = Instant::now();
+            let signed: Vec<SignedTransaction> =
+                numbers.map(|number| office.register(number)).collect();
+            (signed, started.elapsed().as_secs_f64())
+        }));
     }
     let mut batches = Vec::new();
+    let mut time = 0.0;
     for task in tasks {
-        let signed = task.await?;
+        let (signed, seconds) = task.await?;
+        time += seconds;
         batches.extend(signed.chunks(BATCH).map(<[SignedTransaction]>::to_vec));
     }
+    figures.set("sign_us", time * 1e6 / count.max(1) as f64);
     Ok(batches)
 }
 
@@ -136,7 +141,6 @@ pub async fn measure(
         answer_time += time;
         answers += count;
     }
-    #[allow(clippy::cast_precision_loss)]
     let float = |number: u64| number as f64;
     figures.set("nodes", float(clients.len() as u64));
     figures.set("transactions", float(total));

@@ -15,12 +15,10 @@ pub fn store_bytes(cluster: &Cluster) -> anyhow::Result<f64> {
             .any(|ending| name.ends_with(ending))
             || name.starts_with("MANIFEST")
     };
-    #[allow(clippy::cast_precision_loss)]
     Ok(bytes_in(&store, &wanted)? as f64)
 }
 
 fn mean(values: &[f64]) -> f64 {
-    #[allow(clippy::cast_precision_loss)]
     let count = values.len().max(1) as f64;
     values.iter().sum::<f64>() / count
 }

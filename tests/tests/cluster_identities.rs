@@ -343,6 +343,8 @@ async fn submissions_blocks_and_histories_are_told_and_proven() -> anyhow::Resul
     certchain_tests::cluster::check::chained(&cluster, &headers)?;
 
     // By height, by name, the last; and the way from an old block to the last one.
+    let top = headers.last().context("no block")?.height;
+    cluster.node(1)?.wait_height(top + 1, PATIENCE).await?;
     let last = client.block(None).await?.header.context("no header")?;
     for header in headers.iter().step_by(3) {
         let by_height = client.block(Some(Block::Height(header.height))).await?;

@@ -173,20 +173,20 @@ async fn a_python_client_registers_what_it_signed_itself() -> anyhow::Result<()>
     let folder = workspace().join("tests/conformance");
     let cluster = Cluster::start(ClusterOptions::of(4)).await?;
     let office = &cluster.office;
-    let keys = serde_json::json!({
-        "agency_seed": hex::encode(office.agency.key.to_seed()),
-        "agency_address": hex::encode(office.agency.address.as_bytes()),
-        "registrar_seed": hex::encode(office.registrar.key.to_seed()),
-        "registrar_address": hex::encode(office.registrar.address.as_bytes()),
-    });
-    let file = cluster.folder().join("accounts.json");
-    std::fs::write(&file, keys.to_string())?;
     let mut command = Command::new(folder.join("run.sh"));
     command
-        .arg("register.py")
+        .args(["register.py", "--grpc"])
         .arg(cluster.node(1)?.addresses.grpc.to_string())
-        .arg(&file)
-        .current_dir(&folder);
+        .arg("--genesis")
+        .arg(cluster.node(1)?.folder.join("genesis.toml"));
+    for (option, account) in [
+        ("--agency-seed", &office.agency),
+        ("--registrar-seed", &office.registrar),
+    ] {
+        let file = cluster.folder().join(&option[2..]);
+        std::fs::write(&file, hex::encode(account.key.to_seed()))?;
+        command.arg(option).arg(file);
+    }
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

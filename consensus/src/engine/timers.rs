@@ -154,6 +154,8 @@ impl Engine {
                 | Phase::NewView => {}
             }
         }
+        // As they were said first: PREPARE before COMMIT.
+        to_all.reverse();
         // NV-5: also once the view is open, for those who cannot know that yet.
         to_all.extend(self.round.own_view_change().cloned());
         let silent: Vec<ValidatorIndex> = self

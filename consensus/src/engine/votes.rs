@@ -272,6 +272,10 @@ impl Engine {
         self.lazy
             .retain(|r| !matches!(r, Record::Prepared(p) if p.header.height < height));
         self.restore_promises();
+        if !self.round.own.is_empty() {
+            // said before a restart, perhaps never heard.
+            self.repeat_ourselves();
+        }
         for message in self.ahead.drain() {
             self.receive(message);
         }

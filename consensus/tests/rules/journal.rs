@@ -71,8 +71,8 @@ fn j_2_r_1_a_restart_repeats_and_never_signs_anew() {
     let words = after.start();
     let expect = [
         "fetch 1",
-        "all commit 1/0",
         "all prepare 1/0",
+        "all commit 1/0",
         "body 1 by header again",
     ];
     assert_eq!(crate::without_timers(&words, &expect), expect);
@@ -218,7 +218,7 @@ fn r_3_a_head_that_the_ledger_lost_is_decided_again_with_the_votes_that_the_jour
         header: first.digest(),
         outcome: outcome(1),
     });
-    let expect = ["commit 1", "body 2 by header again"];
+    let expect = ["commit 1", "all prepare 2/0", "body 2 by header again"];
     assert_eq!(crate::without_timers(&words, &expect), expect);
     assert_eq!(
         after.journal.0.len(),

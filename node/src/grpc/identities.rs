@@ -1,7 +1,5 @@
 //! Registration of identities and questions about them.
 
-use std::time::Duration;
-
 use certchain_ledger::identity::{IdentityAt, keys};
 use certchain_proto::{
     Address, Height,
@@ -20,9 +18,6 @@ use super::{
     transactions::{submit_one, wait_receipt},
 };
 use crate::chain::ChainHost;
-
-/// How long a registration waits for its decision.
-const REGISTRATION_WAIT: Duration = Duration::from_secs(60);
 
 /// An identity as of a height, with proof where asked for.
 struct Answer {
@@ -49,7 +44,7 @@ impl IdentityService for Services {
             return Err(invalid("transaction", "must hold a register_identity body"));
         };
         let id = submit_one(host, transaction).await?;
-        let receipt = wait_receipt(host, id, REGISTRATION_WAIT).await?;
+        let receipt = wait_receipt(host, id, self.max_wait).await?;
         let code = Code::try_from(receipt.code).unwrap_or(Code::Malformed);
         if code != Code::Ok {
             return Err(refused(&code.into()));
@@ -131,11 +126,13 @@ fn look_up(
         })?;
     let (mut evidence, mut present) = (None, None);
     if with_proof {
-        let proven = host.chain.prove(&at.key, None).map_err(unreadable)?;
+        // Both leaves under one root, or the client could not put them together.
+        let newest = Some(host.chain.head().header.height);
+        let proven = host.chain.prove(&at.key, newest).map_err(unreadable)?;
         evidence = Some((&proven).into());
         let present_key = keys::identity(address);
         if at.key != present_key {
-            present = Some((&host.chain.prove(&present_key, None).map_err(unreadable)?).into());
+            present = Some((&host.chain.prove(&present_key, newest).map_err(unreadable)?).into());
         }
     }
     Ok(Answer {

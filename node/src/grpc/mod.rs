@@ -9,7 +9,7 @@ mod server;
 mod status;
 mod transactions;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use certchain_proto::Height;
 use tonic::Status;
@@ -31,6 +31,9 @@ pub struct Services {
     pub peer_id: String,
     /// The network's name.
     pub network: String,
+    /// Longest that a request may wait for a decision: a little less than it may take at all, so
+    /// that the client is told that the transaction is not lost.
+    pub max_wait: Duration,
     /// Its chains by name.
     pub chains: Arc<BTreeMap<String, Arc<ChainHost>>>,
 }

@@ -21,9 +21,6 @@ use super::{
 };
 use crate::chain::{Admission, ChainHost, WaitError};
 
-/// Longest that one request may wait for a decision.
-const MAX_WAIT: Duration = Duration::from_secs(120);
-
 /// Batches of one submission stream that are admitted at once.
 const STREAM_BATCHES: usize = 4;
 
@@ -49,7 +46,7 @@ impl TransactionService for Services {
         let transaction = transaction.ok_or_else(|| invalid("transaction", "is missing"))?;
         let id = submit_one(host, transaction).await?;
         let receipt = if wait {
-            Some(wait_receipt(host, id, MAX_WAIT).await?)
+            Some(wait_receipt(host, id, self.max_wait).await?)
         } else {
             None
         };
@@ -94,9 +91,9 @@ impl TransactionService for Services {
         let id = transaction_id(&request.transaction_id)?;
         let asked = Duration::from_millis(request.timeout_ms.into());
         let patience = if asked.is_zero() {
-            MAX_WAIT
+            self.max_wait
         } else {
-            asked.min(MAX_WAIT)
+            asked.min(self.max_wait)
         };
         let receipt = wait_receipt(host, id, patience).await?;
         Ok(Response::new(WaitReceiptResponse {

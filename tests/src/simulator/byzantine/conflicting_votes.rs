@@ -1,23 +1,33 @@
 //! Votes for everything: for what others vote for, in their view, and for another outcome to some.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use certchain_consensus::{
     Message,
     message::{Commit, Prepare},
-    statement::Statement,
+    statement::{Slot, Statement},
 };
 use certchain_proto::hash::{HeaderDigest, OutcomeDigest};
 
 use super::{Behaviour, Letter, Tools};
 
+/// Echoes in one slot; without a bound two of these would echo each other for ever.
+const ECHOES: usize = 3;
+
 /// Echoes votes as its own, some of them twisted.
-#[derive(Debug)]
-pub struct ConflictingVotes;
+#[derive(Debug, Default)]
+pub struct ConflictingVotes {
+    echoed: BTreeMap<Slot, usize>,
+}
 
 impl Behaviour for ConflictingVotes {
     fn hears(&mut self, tools: &mut Tools<'_>, message: &Message) -> Vec<Letter> {
         let mut letters = Vec::new();
+        let echoes = self.echoed.entry(message.statement().slot()).or_default();
+        if *echoes >= ECHOES {
+            return letters;
+        }
+        *echoes += 1;
         for to in tools.others() {
             let twist = tools.rng.per_mille(300);
             let echo = match message {

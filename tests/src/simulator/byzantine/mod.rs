@@ -90,7 +90,7 @@ pub fn way(number: usize) -> Box<dyn Behaviour> {
         1 => Box::new(equivocating_primary::EquivocatingPrimary),
         2 => Box::new(withheld_bodies::WithheldBodies),
         3 => Box::new(stale_replay::StaleReplay::default()),
-        4 => Box::new(conflicting_votes::ConflictingVotes),
+        4 => Box::new(conflicting_votes::ConflictingVotes::default()),
         5 => Box::new(bogus_new_view::BogusNewView),
         _ => Box::new(hidden_certificate::HiddenCertificate),
     }
