@@ -136,7 +136,7 @@ mod tests {
         let (started, running) = mpsc::channel::<()>();
         pool.run(move || {
             started.send(()).unwrap();
-            drop(gate.recv());
+            let _ = gate.recv();
         })
         .unwrap();
         running.recv().unwrap();

@@ -171,7 +171,7 @@ mod tests {
         let config = NodeConfig::load(&dir.join("node.toml")).unwrap();
         let member = Member::load(&dir.join("member.toml")).unwrap();
         assert_eq!(config.read_vote_key().unwrap().public(), member.vote_key());
-        let network = SecretKey::from_seed(&*config.read_network_seed().unwrap());
+        let network = SecretKey::from_seed(&config.read_network_seed().unwrap());
         assert_eq!(network.public(), member.network_key());
         assert_eq!(config.genesis, dir.join("genesis.toml"));
         let mode = fs::metadata(dir.join("keys")).unwrap().permissions().mode() & 0o777;
