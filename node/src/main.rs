@@ -41,8 +41,24 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("certchain-node: {error:#}");
+            eprintln!("certchain-node: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error with its causes, each told once: many of our sentences hold their cause already.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |told, cause| {
+            if told.is_empty() {
+                cause
+            } else if told.contains(&cause) {
+                told
+            } else {
+                format!("{told}: {cause}")
+            }
+        })
 }
