@@ -21,7 +21,8 @@ pub struct Args {
     /// The node's data directory.
     #[arg(long, value_name = "DATA")]
     pub dir: PathBuf,
-    /// The network's genesis; by default genesis.toml in, or beside, the data directory.
+    /// The network's genesis; by default genesis.toml in the data directory or up to three
+    /// folders above it.
     #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,
     /// Print the report as JSON.
@@ -76,14 +77,11 @@ fn find_genesis(args: &Args) -> anyhow::Result<PathBuf> {
     if let Some(file) = &args.genesis {
         return Ok(file.clone());
     }
-    let parents = [
-        Some(args.dir.as_path()),
-        args.dir.parent(),
-        args.dir.parent().and_then(|p| p.parent()),
-    ];
-    let candidates: Vec<PathBuf> = parents
-        .into_iter()
-        .flatten()
+    // A devnet's genesis lies beside the folder of its nodes, three levels up.
+    let absolute = std::path::absolute(&args.dir)?;
+    let candidates: Vec<PathBuf> = absolute
+        .ancestors()
+        .take(4)
         .map(|folder| folder.join("genesis.toml"))
         .collect();
     candidates
@@ -91,7 +89,7 @@ fn find_genesis(args: &Args) -> anyhow::Result<PathBuf> {
         .find(|file| file.is_file())
         .ok_or_else(|| {
             anyhow::anyhow!(
-                "no genesis.toml in or beside {}; name it with --genesis",
+                "no genesis.toml in or above {}; name it with --genesis",
                 args.dir.display()
             )
         })
