@@ -15,9 +15,9 @@ pub enum StopReason {
         /// What happened.
         error: String,
     },
-    /// A decided block could not be stored.
+    /// A block could not be executed or stored.
     #[error(
-        "chain {chain}: a decided block could not be stored ({error}); check the disk, then start \
+        "chain {chain}: a block could not be executed or stored ({error}); check the disk, then start \
          the node again"
     )]
     Store {

@@ -96,6 +96,11 @@ async fn by_ids(
             .copied()
             .collect();
         let Some(peer) = next_peer(host, request, &mut turn).await else {
+            // After a restart or a long wait no mempool has them any more: whoever voted has the
+            // whole body on disk.
+            if let Some(complete) = whole_body(host, request).await {
+                return complete;
+            }
             continue;
         };
         for transaction in ask_transactions(host, peer, missing).await {
@@ -151,49 +156,68 @@ async fn ask_transactions(
     host.pool.call(job).await.unwrap_or_default()
 }
 
-/// With only the header at hand: our own store first, then those who have the block.
+/// With only the header at hand: the whole body, from whoever has stored it.
 async fn by_header(
     host: &Arc<ChainHost>,
     request: &BodyRequest,
 ) -> (CommitCertificate, Vec<VerifiedTransaction>) {
-    let height = request.header.height;
-    let mut turn = 0;
-    let mut own = true;
     loop {
-        let body = if own {
-            own = false;
-            from_store(host, height, request).await
-        } else {
-            let Some(peer) = next_peer(host, request, &mut turn).await else {
-                continue;
-            };
-            let header = request.header.digest();
-            ask::<Body>(host, peer, &Request::Body { height, header }.encode()).await
-        };
-        let Some(body) = body else { continue };
-        if body.parent_certificate.digest() != request.header.parent_commit {
-            continue;
-        }
-        let worker = Arc::clone(host);
-        let tx_root = request.header.tx_root;
-        let job = move || {
-            let decoded = decode_all(&body.transactions)?;
-            let ids: Vec<WitnessId> = decoded.iter().map(Transaction::witness_id).collect();
-            if certchain_ledger::merkle::tx_root(&ids) != tx_root {
-                return None;
-            }
-            let verified: Option<Vec<_>> = worker
-                .verifier
-                .verify(decoded)
-                .into_iter()
-                .map(Result::ok)
-                .collect();
-            Some((body.parent_certificate, verified?))
-        };
-        if let Ok(Some(complete)) = host.pool.call(job).await {
+        if let Some(complete) = whole_body(host, request).await {
             return complete;
         }
     }
+}
+
+/// Looks for the whole body in our own store, then asks every peer once.
+async fn whole_body(
+    host: &Arc<ChainHost>,
+    request: &BodyRequest,
+) -> Option<(CommitCertificate, Vec<VerifiedTransaction>)> {
+    let height = request.header.height;
+    let header = request.header.digest();
+    if let Some(body) = from_store(host, height, request).await
+        && let Some(complete) = fitting(host, request, body).await
+    {
+        return Some(complete);
+    }
+    let question = Request::Body { height, header }.encode();
+    let mut turn = 0;
+    while let Some(peer) = next_peer(host, request, &mut turn).await {
+        if let Some(body) = ask::<Body>(host, peer, &question).await
+            && let Some(complete) = fitting(host, request, body).await
+        {
+            return Some(complete);
+        }
+    }
+    None
+}
+
+/// Checks that a body is that of the header and that its signatures hold.
+async fn fitting(
+    host: &Arc<ChainHost>,
+    request: &BodyRequest,
+    body: Body,
+) -> Option<(CommitCertificate, Vec<VerifiedTransaction>)> {
+    if body.parent_certificate.digest() != request.header.parent_commit {
+        return None;
+    }
+    let worker = Arc::clone(host);
+    let tx_root = request.header.tx_root;
+    let job = move || {
+        let decoded = decode_all(&body.transactions)?;
+        let ids: Vec<WitnessId> = decoded.iter().map(Transaction::witness_id).collect();
+        if certchain_ledger::merkle::tx_root(&ids) != tx_root {
+            return None;
+        }
+        let verified: Option<Vec<_>> = worker
+            .verifier
+            .verify(decoded)
+            .into_iter()
+            .map(Result::ok)
+            .collect();
+        Some((body.parent_certificate, verified?))
+    };
+    host.pool.call(job).await.ok().flatten()
 }
 
 async fn from_store(host: &Arc<ChainHost>, height: Height, request: &BodyRequest) -> Option<Body> {

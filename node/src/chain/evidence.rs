@@ -6,6 +6,8 @@ use std::{fs, io, path::PathBuf, sync::Arc};
 use certchain_consensus::Equivocation;
 use certchain_proto::{certificate::Ed25519Verifier, codec};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{exchange::Direct, host::ChainHost};
 use crate::metrics::chain_label;
 
@@ -23,9 +25,10 @@ pub fn found(host: &Arc<ChainHost>, evidence: Equivocation) {
 }
 
 /// Checks and keeps what a peer sent; passes it on if it is new.
-pub fn from_peer(host: &Arc<ChainHost>, evidence: Equivocation) {
+pub fn from_peer(host: &Arc<ChainHost>, evidence: Equivocation, room: OwnedSemaphorePermit) {
     let worker = Arc::clone(host);
     let queued = host.vote_pool.run(move || {
+        let _room = room;
         match evidence.verify(worker.id, &worker.validators, &Ed25519Verifier) {
             Ok(()) => found(&worker, evidence),
             Err(error) => {

@@ -170,11 +170,13 @@ impl Executor {
         let selected = {
             let mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
             let count = usize::try_from(parameters.limits.block_transactions).unwrap_or(usize::MAX);
-            mempool.select(parameters.limits.block_bytes, count, time_ms)
+            let selected = mempool.select(parameters.limits.block_bytes, count, time_ms);
+            if selected.is_empty() && !request.allow_empty {
+                // Told under the lock: work that comes now is told after it.
+                return host.tell(nothing);
+            }
+            selected
         };
-        if selected.is_empty() && !request.allow_empty {
-            return host.tell(nothing);
-        }
         let draft = match host.chain.draft(selected, time_ms) {
             Ok(draft) => draft,
             Err(error) => {
@@ -188,7 +190,9 @@ impl Executor {
             mempool.remove(ids.iter());
         }
         if draft.transactions.is_empty() && !request.allow_empty {
-            return host.tell(nothing);
+            host.tell(nothing);
+            // More may stand behind those that were refused.
+            return host.work_changed();
         }
         host.tell(Event::Proposal(Box::new(Proposal {
             height: request.height,
@@ -201,7 +205,14 @@ impl Executor {
         })));
     }
 
-    fn check_body(&mut self, request: BodyRequest) {
+    fn check_body(&mut self, mut request: BodyRequest) {
+        // PREPARE signs the header alone: a primary can send false names with a true header. Then
+        // the body comes from those who have stored the block.
+        if request.contents.as_ref().is_some_and(|contents| {
+            certchain_ledger::merkle::tx_root(&contents.witness_ids) != request.header.tx_root
+        }) {
+            request.contents = None;
+        }
         let digest = request.header.digest();
         let candidate = self.candidates.entry(digest).or_insert_with(Candidate::new);
         if candidate.checked.is_some() || candidate.executed.is_some() {
@@ -294,6 +305,10 @@ impl Executor {
         if header.height != self.host.chain.head().header.height.next() {
             return;
         }
+        if header.parent != self.host.chain.head().id {
+            // Decided by a quorum, on another parent than ours: the engine says what that means.
+            return self.host.tell(Event::Sealed(Box::new(synced.sealed)));
+        }
         let digest = header.digest();
         let known = self
             .candidates
@@ -328,10 +343,12 @@ impl Executor {
             let started = Instant::now();
             match self.host.chain.execute(checked) {
                 Ok(executed) => candidate.executed = Some(executed),
+                // The engine asks once: it would wait for ever for what cannot be read.
                 Err(error) => {
-                    let height = header.height.get();
-                    tracing::error!(chain = %self.host.name, height, %error, "execution failed");
-                    return;
+                    return self.fatal.stop(StopReason::Store {
+                        chain: self.host.name.clone(),
+                        error: error.to_string(),
+                    });
                 }
             }
             self.host

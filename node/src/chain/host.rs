@@ -116,15 +116,14 @@ impl ChainHost {
 
     /// Tells the engine whether transactions wait.
     pub fn work_changed(&self) {
-        let pending = {
-            let mempool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = i64::try_from(mempool.len()).unwrap_or(i64::MAX);
-            self.metrics
-                .mempool
-                .get_or_create(&chain_label(&self.name))
-                .set(count);
-            !mempool.is_empty()
-        };
+        // Told under the lock, so that "work" and "no work" come in the order in which they were true.
+        let mempool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = i64::try_from(mempool.len()).unwrap_or(i64::MAX);
+        self.metrics
+            .mempool
+            .get_or_create(&chain_label(&self.name))
+            .set(count);
+        let pending = !mempool.is_empty();
         if pending {
             self.mempool_grew.notify_waiters();
         }
@@ -132,6 +131,7 @@ impl ChainHost {
         if self.work_announced.swap(pending, Ordering::AcqRel) || pending {
             self.tell(Event::WorkChanged { pending });
         }
+        drop(mempool);
     }
 
     /// The time at which a transaction is judged at admission.
@@ -203,7 +203,11 @@ impl ChainHost {
         let head = self.chain.head().header.height;
         let ahead = {
             let tips = self.tips.lock().unwrap_or_else(PoisonError::into_inner);
-            tips.values().max().is_some_and(|tip| *tip > head.next())
+            // One peer may lie; of f + 1 that show to be ahead one is honest.
+            let mut tips: Vec<Height> = tips.values().copied().collect();
+            tips.sort_unstable_by(|a, b| b.cmp(a));
+            tips.get(self.validators.faulty())
+                .is_some_and(|tip| *tip > head.next())
         };
         let halted = self
             .halted
@@ -238,6 +242,8 @@ impl ChainHost {
             .set(0);
         // The first reason is the one to look at.
         let _ = self.halted.set(reason);
+        // Nothing more is signed on this chain; its thread ends.
+        let _ = self.engine.send(Input::Stop);
     }
 }
 

@@ -18,6 +18,9 @@ use super::{evidence, exchange::Direct, host::ChainHost, intake, serve, sync};
 /// Bytes of consensus messages of one peer that may wait for the engine.
 const ROOM_PER_PEER: usize = 2 * MAX_MESSAGE_BYTES;
 
+/// Least room of a message: a peer has at most 128 on their way, far below the workers' queue.
+const LEAST_ROOM: usize = ROOM_PER_PEER / 128;
+
 /// Gossip messages that go through the workers at once.
 const GOSSIP_AT_ONCE: usize = 4;
 
@@ -28,7 +31,11 @@ pub async fn direct(host: Arc<ChainHost>, mut inbox: Inbox<Frame>) {
         match Direct::decode(&frame.data) {
             Ok(Direct::Consensus(bytes)) => consensus(&host, &rooms, frame.from, bytes),
             Ok(Direct::Tip(height)) => sync::note_tip(&host, frame.from, height),
-            Ok(Direct::Evidence(found)) => evidence::from_peer(&host, *found),
+            Ok(Direct::Evidence(found)) => {
+                if let Some(room) = rooms.take(frame.from, frame.data.len()) {
+                    evidence::from_peer(&host, *found, room);
+                }
+            }
             Err(error) => {
                 tracing::debug!(chain = %host.name, from = %frame.from, %error, "not a message");
             }
@@ -103,7 +110,7 @@ impl Rooms {
     /// Room for so many bytes, if this peer has it left. Peers are listed ones, so the map is
     /// bounded.
     fn take(&self, peer: PeerId, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes.max(1)).ok()?;
+        let bytes = u32::try_from(bytes.max(LEAST_ROOM)).ok()?;
         let room = Arc::clone(
             self.by_peer
                 .lock()

@@ -193,16 +193,23 @@ fn into_mempool(
     places: &[usize],
     results: &mut [Option<Admission>],
 ) -> Vec<VerifiedTransaction> {
-    let verdicts = match host.chain.admit_many(&good, host.admission_time()) {
-        Ok(verdicts) => verdicts,
-        Err(error) => {
-            tracing::error!(chain = %host.name, %error, "the state cannot be read");
-            let refusal = Refusal::about(Code::Unavailable, "this node cannot read its store");
-            good.iter().map(|_| Err(refusal.clone())).collect()
+    let mut fresh = Vec::new();
+    let (verdicts, mut mempool) = loop {
+        let judged_on = host.chain.head().id;
+        let verdicts = match host.chain.admit_many(&good, host.admission_time()) {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                tracing::error!(chain = %host.name, %error, "the state cannot be read");
+                let refusal = Refusal::about(Code::Unavailable, "this node cannot read its store");
+                good.iter().map(|_| Err(refusal.clone())).collect()
+            }
+        };
+        let mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+        // A block that came meanwhile has cleaned the mempool already: judge again on its state.
+        if host.chain.head().id == judged_on {
+            break (verdicts, mempool);
         }
     };
-    let mut fresh = Vec::new();
-    let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
     for ((transaction, verdict), place) in good.into_iter().zip(verdicts).zip(places) {
         let id = Some(transaction.id());
         let result = verdict.and_then(|()| match mempool.insert(transaction.clone())? {

@@ -225,7 +225,13 @@ impl ChainTask {
 
         let runtime = tokio::runtime::Handle::current();
         let executor = Executor::new(Arc::clone(&host), shared.fatal.clone(), runtime.clone());
-        let executor = spawn(format!("executor-{name}"), move || executor.run(&work))?;
+        let executing = Arc::clone(&host);
+        let executor = spawn(format!("executor-{name}"), move || {
+            let run = std::panic::AssertUnwindSafe(|| executor.run(&work));
+            if std::panic::catch_unwind(run).is_err() {
+                executing.halt("the executor violated a rule of its own; report this".into());
+            }
+        })?;
         let dispatcher = Arc::clone(&host);
         let thread = EngineThread {
             chain: name.to_owned(),

@@ -109,6 +109,7 @@ async fn round(host: &Arc<ChainHost>) -> bool {
             }
             Err(error) => {
                 tracing::debug!(chain = %host.name, %peer, %error, "no sealed blocks");
+                forget(host, &peer);
                 continue;
             }
         };
