@@ -166,6 +166,18 @@ impl Mempool {
         self.queue.values().map(|entry| &entry.transaction)
     }
 
+    /// Names the place of the next arrival, for [`Self::arrived_before`].
+    pub const fn mark(&self) -> u64 {
+        self.next
+    }
+
+    /// Those that wait and came before a mark, in order of arrival.
+    pub fn arrived_before(&self, mark: u64) -> impl Iterator<Item = &VerifiedTransaction> {
+        self.queue
+            .range(..mark)
+            .map(|(_, entry)| &entry.transaction)
+    }
+
     /// The first ones that may stand in a block of that time, within count and bytes. They stay
     /// until they are removed.
     pub fn select(

@@ -113,6 +113,15 @@ pub struct Transactions {
     pub transactions: Vec<Vec<u8>>,
 }
 
+/// Transactions that go round by gossip.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// 0 at first, another number at each repetition: gossip drops what it has seen lately.
+    pub again: u64,
+    /// Encoded `SignedTransaction` messages.
+    pub transactions: Vec<Vec<u8>>,
+}
+
 /// What belongs to a header, if the peer has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
@@ -140,15 +149,19 @@ pub fn decode_answer<T: Serialize + serde::de::DeserializeOwned>(
 }
 
 /// Cuts encoded transactions into batches for gossip, in order.
-pub fn gossip_batches(transactions: Vec<Vec<u8>>) -> Vec<Transactions> {
+pub fn gossip_batches(transactions: Vec<Vec<u8>>, again: u64) -> Vec<Announcement> {
+    let empty = || Announcement {
+        again,
+        transactions: Vec::new(),
+    };
     let mut batches = Vec::new();
-    let mut current = Transactions::default();
+    let mut current = empty();
     let mut bytes = 0;
     for transaction in transactions {
         let full = bytes + transaction.len() > GOSSIP_BATCH_BYTES
             || current.transactions.len() >= GOSSIP_BATCH_COUNT;
         if full && !current.transactions.is_empty() {
-            batches.push(std::mem::take(&mut current));
+            batches.push(std::mem::replace(&mut current, empty()));
             bytes = 0;
         }
         bytes += transaction.len();
@@ -168,7 +181,7 @@ mod tests {
     #[test]
     fn batches_keep_order_and_bounds() {
         let transactions: Vec<Vec<u8>> = (0..10).map(|n| vec![n; 200 * 1024]).collect();
-        let batches = gossip_batches(transactions.clone());
+        let batches = gossip_batches(transactions.clone(), 0);
         assert!(
             batches.iter().all(|b| {
                 b.transactions.iter().map(Vec::len).sum::<usize>() <= GOSSIP_BATCH_BYTES
@@ -176,7 +189,14 @@ mod tests {
         );
         let joined: Vec<_> = batches.into_iter().flat_map(|b| b.transactions).collect();
         assert_eq!(joined, transactions);
-        assert!(gossip_batches(Vec::new()).is_empty());
+        assert!(gossip_batches(Vec::new(), 0).is_empty());
+    }
+
+    #[test]
+    fn a_repetition_is_another_message() {
+        let bytes = |again| codec::encode(&gossip_batches(vec![vec![1; 9]], again));
+        assert_ne!(bytes(0), bytes(1));
+        assert_ne!(bytes(1), bytes(2));
     }
 
     #[test]

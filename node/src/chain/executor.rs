@@ -6,7 +6,7 @@ use std::{
         Arc, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use certchain_consensus::{
@@ -20,14 +20,16 @@ use certchain_proto::{
     BlockHeader, CommitCertificate, Height, hash::HeaderDigest, transaction::Transaction,
 };
 
-use super::{bodies, engine_thread::now, host::ChainHost};
+use super::{
+    bodies,
+    engine_thread::now,
+    host::ChainHost,
+    sweep::{INTERVAL, Sweep},
+};
 use crate::{
     metrics::chain_label,
     stop::{Fatal, StopReason},
 };
-
-/// How often an idle executor looks for transactions that nobody has taken up.
-const SWEEP: Duration = Duration::from_secs(2);
 
 /// Work for the executor.
 pub enum Task {
@@ -88,6 +90,7 @@ pub struct Executor {
     runtime: tokio::runtime::Handle,
     candidates: BTreeMap<HeaderDigest, Candidate>,
     last_commit: Instant,
+    sweep: Sweep,
 }
 
 impl Executor {
@@ -99,13 +102,18 @@ impl Executor {
             runtime,
             candidates: BTreeMap::new(),
             last_commit: Instant::now(),
+            sweep: Sweep::new(Instant::now()),
         }
     }
 
     /// Works until told to stop.
     pub fn run(mut self, tasks: &Receiver<Task>) {
         loop {
-            match tasks.recv_timeout(SWEEP) {
+            let pause = self.sweep.remaining(Instant::now());
+            if pause.is_zero() {
+                self.sweep();
+            }
+            match tasks.recv_timeout(pause) {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Task::Propose(request)) => self.propose(&request),
                 Ok(Task::CheckBody(request)) => self.check_body(request),
@@ -119,7 +127,7 @@ impl Executor {
                 Ok(Task::Synced(synced)) => self.take_synced(*synced),
                 Ok(Task::Execute(header)) => self.execute(&header),
                 Ok(Task::Commit(decision)) => self.commit(*decision),
-                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -135,22 +143,19 @@ impl Executor {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let expired = mempool.expire(time);
-            let waiting: Vec<VerifiedTransaction> = mempool
-                .iter()
-                .take(super::exchange::GOSSIP_BATCH_COUNT)
-                .cloned()
-                .collect();
-            (waiting, expired)
+            (self.sweep.take(Instant::now(), &mempool), expired)
         };
         if !expired.is_empty() {
             tracing::debug!(chain = %self.host.name, count = expired.len(), "transactions expired");
         }
-        if !waiting.is_empty() && self.last_commit.elapsed() >= SWEEP {
+        if !waiting.is_empty() {
             let host = Arc::clone(&self.host);
+            // Never the number of an earlier announcement, also after a restart.
+            let again = now().get();
             self.runtime
-                .spawn(async move { super::intake::announce(&host, waiting).await });
+                .spawn(async move { super::intake::announce(&host, waiting, again).await });
         }
-        if !expired.is_empty() || self.last_commit.elapsed() >= SWEEP {
+        if !expired.is_empty() || self.last_commit.elapsed() >= INTERVAL {
             self.host.work_changed();
         }
     }

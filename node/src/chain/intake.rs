@@ -19,7 +19,7 @@ use certchain_proto::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{
-    exchange::{self, Transactions},
+    exchange::{self, Announcement},
     host::ChainHost,
 };
 use crate::metrics::RefusalLabel;
@@ -73,7 +73,7 @@ pub async fn run(host: Arc<ChainHost>, mut submissions: mpsc::Receiver<Submissio
             let fresh = admit_submissions(&worker, batch);
             if !fresh.is_empty() {
                 let host = Arc::clone(&worker);
-                runtime.spawn(async move { announce(&host, fresh).await });
+                runtime.spawn(async move { announce(&host, fresh, 0).await });
             }
             drop(place);
         });
@@ -244,10 +244,11 @@ fn count_refusals(host: &ChainHost, results: &[Admission]) {
     }
 }
 
-/// Gossips transactions that are new here.
-pub async fn announce(host: &ChainHost, fresh: Vec<VerifiedTransaction>) {
-    let encoded = fresh.iter().map(|t| t.encoded().to_vec()).collect();
-    for batch in exchange::gossip_batches(encoded) {
+/// Gossips transactions: with 0 those that are new here, with another number those that wait too
+/// long.
+pub async fn announce(host: &ChainHost, transactions: Vec<VerifiedTransaction>, again: u64) {
+    let encoded = transactions.iter().map(|t| t.encoded().to_vec()).collect();
+    for batch in exchange::gossip_batches(encoded, again) {
         let bytes = certchain_proto::codec::encode(&batch);
         if let Err(error) = host.network.publish(host.channel, bytes).await {
             // The primary asks for what it lacks, and a sweep gossips again what waits too long.
@@ -259,7 +260,7 @@ pub async fn announce(host: &ChainHost, fresh: Vec<VerifiedTransaction>) {
 /// Takes one gossiped batch and says whether it may be passed on.
 pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
     let limit = certchain_net::limits::MAX_GOSSIP_BYTES;
-    let batch: Transactions = match certchain_proto::codec::decode(data, limit) {
+    let batch: Announcement = match certchain_proto::codec::decode(data, limit) {
         Ok(batch) => batch,
         Err(error) => {
             tracing::debug!(chain = %host.name, %from, %error, "gossip refused");
