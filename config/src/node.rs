@@ -76,8 +76,10 @@ impl Default for LogConfig {
 pub struct GrpcLimits {
     /// Largest request in bytes.
     pub request_bytes: u64,
-    /// Most requests in work at a time; more wait or are turned away.
+    /// Most requests of one connection in work at a time; more wait.
     pub concurrent_requests: u64,
+    /// Most connections of clients at a time; more are closed.
+    pub connections: u64,
     /// Longest time in milliseconds that a request may take, streams and waits for receipts apart.
     pub request_timeout_ms: u64,
 }
@@ -87,6 +89,7 @@ impl Default for GrpcLimits {
         Self {
             request_bytes: 4 * 1024 * 1024,
             concurrent_requests: 1024,
+            connections: 1024,
             request_timeout_ms: 30_000,
         }
     }
@@ -240,6 +243,7 @@ impl NodeConfig {
                 1,
                 MAX_CONCURRENT,
             ),
+            ("connections", limits.connections, 1, MAX_CONCURRENT),
             (
                 "request_timeout_ms",
                 limits.request_timeout_ms,
@@ -426,6 +430,7 @@ network_key = "keys/network.key"
 #[grpc_limits]
 #request_bytes = 4194304
 #concurrent_requests = 1024
+#connections = 1024
 #request_timeout_ms = 30000
 "#
         )

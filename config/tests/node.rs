@@ -201,6 +201,13 @@ fn every_mistake_is_refused_with_file_line_key_and_reason() {
             "range",
         ),
         (
+            "concurrent_requests = 7",
+            "connections = 0",
+            18,
+            "grpc_limits.connections",
+            "range",
+        ),
+        (
             "concurrent_requests",
             "concurrent",
             18,

@@ -180,6 +180,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         request_bytes: usize::try_from(config.grpc_limits.request_bytes).unwrap_or(usize::MAX),
         concurrent_requests: usize::try_from(config.grpc_limits.concurrent_requests)
             .unwrap_or(usize::MAX),
+        connections: usize::try_from(config.grpc_limits.connections).unwrap_or(usize::MAX),
         request_timeout: Duration::from_millis(config.grpc_limits.request_timeout_ms),
     };
     let services = Services {

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 use super::{
     engine_thread::{Input, now},
     executor::Task,
-    intake::{Admission, Submission},
+    intake::{Admission, Submission, SubmissionRoom},
     waiters::{TooManyWaits, Waiters},
 };
 use crate::{
@@ -89,6 +89,7 @@ pub struct ChainHost {
     pub(super) engine: mpsc::Sender<Input>,
     pub(super) executor: mpsc::Sender<Task>,
     pub(super) submissions: tokio::sync::mpsc::Sender<Submission>,
+    pub(super) submission_room: SubmissionRoom,
     pub(super) status: watch::Receiver<Status>,
     pub(super) height: watch::Sender<Height>,
     pub(super) tips: Mutex<BTreeMap<PeerId, Height>>,
@@ -147,10 +148,12 @@ impl ChainHost {
         &self,
         transactions: Vec<SignedTransaction>,
     ) -> Result<Vec<Admission>, Busy> {
+        let room = self.submission_room.take(&transactions).ok_or(Busy)?;
         let (reply, answer) = oneshot::channel();
         self.submissions
             .try_send(Submission {
                 transactions,
+                room,
                 reply,
             })
             .map_err(|_| Busy)?;

@@ -16,7 +16,8 @@ use certchain_proto::{
     transaction::{Transaction, TransactionError},
     wire::v1::{Code, SignedTransaction},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     exchange::{self, Announcement},
@@ -33,6 +34,36 @@ const BATCHES_AT_ONCE: usize = 2;
 /// Submissions that wait; beyond it clients are asked to come again.
 pub const QUEUE: usize = 4_096;
 
+/// Bytes of submissions that wait or are being looked at, of all clients together: a mempool's worth
+/// by default, and sixteen of the largest requests by default. Their number alone would allow
+/// thousands of such requests.
+pub const ROOM: usize = 64 * 1024 * 1024;
+
+/// What a transaction costs beside its bytes: the structures around them.
+const OVERHEAD: usize = 512;
+
+/// The room for submissions.
+pub struct SubmissionRoom(Arc<Semaphore>);
+
+impl Default for SubmissionRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+impl SubmissionRoom {
+    /// Room for these, if it is there now. What is larger than all of it, which only a node with a
+    /// larger limit of requests takes, needs the whole.
+    pub fn take(&self, transactions: &[SignedTransaction]) -> Option<OwnedSemaphorePermit> {
+        let weigh = |t: &SignedTransaction| t.encoded_len().saturating_add(OVERHEAD);
+        let bytes = transactions
+            .iter()
+            .fold(0usize, |sum, t| sum.saturating_add(weigh(t)));
+        let bytes = u32::try_from(bytes.min(ROOM)).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(bytes).ok()
+    }
+}
+
 /// What became of one submitted transaction: its id, if it has one, and whether it was admitted.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -46,6 +77,8 @@ pub struct Admission {
 pub struct Submission {
     /// As they came.
     pub transactions: Vec<SignedTransaction>,
+    /// Their room, given back when they have been looked at.
+    pub room: OwnedSemaphorePermit,
     /// Takes the answers, in the same order.
     pub reply: oneshot::Sender<Vec<Admission>>,
 }
@@ -87,8 +120,10 @@ pub async fn run(host: Arc<ChainHost>, mut submissions: mpsc::Receiver<Submissio
 fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTransaction> {
     let mut replies = Vec::with_capacity(batch.len());
     let mut decoded = Vec::new();
+    let mut rooms = Vec::with_capacity(batch.len());
     for submission in batch {
         replies.push((submission.transactions.len(), submission.reply));
+        rooms.push(submission.room);
         decoded.extend(
             submission
                 .transactions
@@ -97,6 +132,7 @@ fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTr
         );
     }
     let Admitted { results, fresh, .. } = admit(host, decoded);
+    drop(rooms);
     let mut results = results.into_iter();
     for (count, reply) in replies {
         // Who asked may have gone away.
@@ -282,5 +318,36 @@ pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
         Verdict::Ignore
     } else {
         Verdict::Accept
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: usize) -> SignedTransaction {
+        SignedTransaction {
+            body: vec![7; bytes].into(),
+            signatures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn submissions_take_room_by_their_bytes() {
+        let room = SubmissionRoom::default();
+        let half = vec![of(ROOM / 4); 2];
+        assert!(room.take(&[of(ROOM / 2 - 2 * OVERHEAD)]).is_some());
+        let first = room.take(&half).expect("half of it");
+        assert!(room.take(&half).is_none(), "two halves and their overhead");
+        let small = room.take(&[of(64 * 1024)]).expect("a small one");
+        drop(first);
+        assert!(room.take(&[of(2 * ROOM)]).is_none());
+        drop(small);
+        assert!(room.take(&[of(2 * ROOM)]).is_some());
+        // Many empty ones weigh as well.
+        assert!(room.take(&vec![of(0); 4_096]).is_some());
+        let many: Vec<_> = std::iter::from_fn(|| room.take(&vec![of(0); 4_096])).collect();
+        assert_eq!(many.len(), ROOM / OVERHEAD / 4_096);
     }
 }

@@ -36,7 +36,9 @@ use super::{
     exchange::Direct,
     executor::{Executor, Task},
     host::ChainHost,
-    inbound, intake, sync,
+    inbound,
+    intake::{self, SubmissionRoom},
+    sync,
     waiters::Waiters,
 };
 use crate::{
@@ -213,6 +215,7 @@ impl ChainTask {
             engine: engine_sender,
             executor: executor_sender,
             submissions,
+            submission_room: SubmissionRoom::default(),
             status,
             height,
             tips: Mutex::new(BTreeMap::new()),

@@ -4,6 +4,7 @@
 //! refused, the stable code in the metadata key [`CODE_KEY`].
 
 mod chains;
+mod connections;
 mod identities;
 mod server;
 mod status;

@@ -14,7 +14,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
 
-use super::Services;
+use super::{Services, connections::limited};
 use crate::stop::Fatal;
 
 /// Bounds of the server.
@@ -24,6 +24,8 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Requests of one connection at once.
     pub concurrent_requests: usize,
+    /// Connections at once.
+    pub connections: usize,
     /// Longest that a request may take; streams end by themselves.
     pub request_timeout: Duration,
 }
@@ -78,6 +80,7 @@ pub async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     let watch = tokio::spawn(report_health(reporter, services.clone(), stop.clone()));
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = limited(incoming, limits.connections);
     let bytes = limits.request_bytes;
     let identities = IdentityServiceServer::new(services.clone())
         .max_decoding_message_size(bytes)
