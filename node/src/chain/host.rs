@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
@@ -26,6 +27,7 @@ use super::{
     engine_thread::{Input, now},
     executor::Task,
     intake::{Admission, Submission, SubmissionRoom},
+    suspects::{Sender, Suspects},
     waiters::{TooManyWaits, Waiters},
 };
 use crate::{
@@ -66,6 +68,8 @@ pub struct ChainHost {
     pub mempool_grew: Notify,
     /// Checks signatures of transactions.
     pub verifier: TransactionVerifier,
+    /// Whose transactions are verified one by one.
+    pub suspects: Suspects,
     /// Who decides.
     pub validators: Arc<ValidatorSet>,
     /// Our place among them.
@@ -140,19 +144,22 @@ impl ChainHost {
         now().max(self.chain.head().header.time_ms.saturating_add(1))
     }
 
-    /// Submits transactions and waits for their admission, not for their decision.
+    /// Submits transactions and waits for their admission, not for their decision. `client` is the
+    /// host that asks, unless it is this node itself.
     ///
     /// # Errors
     /// If the node is stopping or has too many submissions waiting.
     pub async fn submit(
         &self,
         transactions: Vec<SignedTransaction>,
+        client: Option<IpAddr>,
     ) -> Result<Vec<Admission>, Busy> {
         let room = self.submission_room.take(&transactions).ok_or(Busy)?;
         let (reply, answer) = oneshot::channel();
         self.submissions
             .try_send(Submission {
                 transactions,
+                sender: client.map(Sender::client),
                 room,
                 reply,
             })

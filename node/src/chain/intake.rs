@@ -7,9 +7,14 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError},
+    time::Instant,
 };
 
-use certchain_ledger::{mempool::Inserted, refusal::Refusal, signatures::VerifiedTransaction};
+use certchain_ledger::{
+    mempool::Inserted,
+    refusal::Refusal,
+    signatures::{Rejected, TransactionVerifier, VerifiedTransaction},
+};
 use certchain_net::{PeerId, Verdict};
 use certchain_proto::{
     hash::TransactionId,
@@ -22,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::{
     exchange::{self, Announcement},
     host::ChainHost,
+    suspects::Sender,
 };
 use crate::metrics::RefusalLabel;
 
@@ -77,6 +83,8 @@ pub struct Admission {
 pub struct Submission {
     /// As they came.
     pub transactions: Vec<SignedTransaction>,
+    /// Who sent them, unless it is this node itself.
+    pub sender: Option<Sender>,
     /// Their room, given back when they have been looked at.
     pub room: OwnedSemaphorePermit,
     /// Takes the answers, in the same order.
@@ -124,12 +132,11 @@ fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTr
     for submission in batch {
         replies.push((submission.transactions.len(), submission.reply));
         rooms.push(submission.room);
-        decoded.extend(
-            submission
-                .transactions
-                .into_iter()
-                .map(Transaction::from_envelope),
-        );
+        let sender = submission.sender;
+        decoded.extend(submission.transactions.into_iter().map(|envelope| Arrived {
+            transaction: Transaction::from_envelope(envelope),
+            sender,
+        }));
     }
     let Admitted { results, fresh, .. } = admit(host, decoded);
     drop(rooms);
@@ -151,18 +158,29 @@ pub struct Admitted {
     pub foul: bool,
 }
 
-/// Decodes, verifies, checks against the state and puts into the mempool.
-pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError>>) -> Admitted {
+/// A decoded transaction, or why it is none.
+pub struct Arrived {
+    /// What came.
+    pub transaction: Result<Transaction, TransactionError>,
+    /// From whom, unless it is this node itself.
+    pub sender: Option<Sender>,
+}
+
+/// Verifies, checks against the state and puts into the mempool.
+pub fn admit(host: &ChainHost, decoded: Vec<Arrived>) -> Admitted {
     let mut results: Vec<Option<Admission>> = Vec::with_capacity(decoded.len());
     let mut foul = false;
     let mut checked = Vec::with_capacity(decoded.len());
     let mut places = Vec::with_capacity(decoded.len());
-    for (place, item) in decoded.into_iter().enumerate() {
-        match item {
+    let now = Instant::now();
+    for (place, arrived) in decoded.into_iter().enumerate() {
+        let sender = arrived.sender;
+        match arrived.transaction {
             Ok(transaction) if transaction.chain() == host.id => {
                 results.push(None);
-                places.push(place);
-                checked.push(transaction);
+                places.push((place, sender));
+                let singly = sender.is_some_and(|s| host.suspects.contains(&s, now));
+                checked.push((transaction, singly));
             }
             Ok(transaction) => {
                 foul = true;
@@ -183,7 +201,7 @@ pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError
     }
     let mut good = Vec::with_capacity(checked.len());
     let mut good_places = Vec::with_capacity(checked.len());
-    for (place, verdict) in places.into_iter().zip(host.verifier.verify(checked)) {
+    for ((place, sender), verdict) in places.into_iter().zip(verify(&host.verifier, checked)) {
         match verdict {
             Ok(transaction) => {
                 good.push(transaction);
@@ -191,6 +209,11 @@ pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError
             }
             Err(rejected) => {
                 foul = true;
+                if let Some(sender) = sender
+                    && rejected.refusal.code() == Code::BadSignature
+                {
+                    host.suspects.note(sender, now);
+                }
                 let id = Some(rejected.transaction.id());
                 if let Some(slot) = results.get_mut(place) {
                     *slot = Some(Admission {
@@ -212,6 +235,29 @@ pub fn admit(host: &ChainHost, decoded: Vec<Result<Transaction, TransactionError
         fresh,
         foul,
     }
+}
+
+/// Verifies signatures together, those of suspects one by one; answers in the order of questions.
+fn verify(
+    verifier: &TransactionVerifier,
+    transactions: Vec<(Transaction, bool)>,
+) -> Vec<Result<VerifiedTransaction, Rejected>> {
+    let order: Vec<bool> = transactions.iter().map(|(_, singly)| *singly).collect();
+    let (apart, together): (Vec<_>, Vec<_>) =
+        transactions.into_iter().partition(|(_, singly)| *singly);
+    let bare = |list: Vec<(Transaction, bool)>| list.into_iter().map(|(t, _)| t).collect();
+    let mut together = verifier.verify(bare(together)).into_iter();
+    let mut apart = verifier.verify_singly(bare(apart)).into_iter();
+    order
+        .into_iter()
+        .filter_map(|singly| {
+            if singly {
+                apart.next()
+            } else {
+                together.next()
+            }
+        })
+        .collect()
 }
 
 /// Every place is filled above; an empty one would be a mistake of ours, and no transaction of a
@@ -306,7 +352,10 @@ pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
     let decoded = batch
         .transactions
         .iter()
-        .map(|bytes| Transaction::decode(bytes))
+        .map(|bytes| Arrived {
+            transaction: Transaction::decode(bytes),
+            sender: Some(Sender::Peer(from)),
+        })
         .collect();
     let admitted = admit(host, decoded);
     if admitted.foul {
@@ -324,6 +373,12 @@ pub fn take_gossip(host: &ChainHost, from: PeerId, data: &[u8]) -> Verdict {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use certchain_proto::{
+        SecretKey,
+        transaction::sign,
+        wire::v1::{SuspendIdentity, TransactionBody, transaction_body::Kind},
+    };
+
     use super::*;
 
     fn of(bytes: usize) -> SignedTransaction {
@@ -331,6 +386,44 @@ mod tests {
             body: vec![7; bytes].into(),
             signatures: Vec::new(),
         }
+    }
+
+    #[test]
+    fn verdicts_keep_their_order_whoever_is_verified_apart() {
+        let keys = [
+            SecretKey::from_seed(&[1; 32]),
+            SecretKey::from_seed(&[2; 32]),
+        ];
+        let transactions: Vec<(Transaction, bool)> = (0..12u8)
+            .map(|n| {
+                let body = TransactionBody {
+                    nonce: vec![n; 16],
+                    chain_id: vec![1; 32],
+                    valid_until_ms: 9,
+                    kind: Some(Kind::SuspendIdentity(SuspendIdentity::default())),
+                };
+                let mut signed = sign(&body, &[&keys[usize::from(n) % 2]]);
+                if n % 4 == 0 {
+                    let mut broken = signed.signatures[0].signature.to_vec();
+                    broken[40] ^= 1;
+                    signed.signatures[0].signature = broken.into();
+                }
+                (Transaction::from_envelope(signed).unwrap(), n % 3 == 0)
+            })
+            .collect();
+        let expected: Vec<_> = transactions
+            .iter()
+            .enumerate()
+            .map(|(n, (t, _))| (t.witness_id(), n % 4 != 0))
+            .collect();
+        let verdicts: Vec<_> = verify(&TransactionVerifier::default(), transactions)
+            .into_iter()
+            .map(|verdict| match verdict {
+                Ok(transaction) => (transaction.witness_id(), true),
+                Err(rejected) => (rejected.transaction.witness_id(), false),
+            })
+            .collect();
+        assert_eq!(verdicts, expected);
     }
 
     #[test]

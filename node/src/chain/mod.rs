@@ -11,6 +11,7 @@ mod inbound;
 mod intake;
 mod serve;
 mod start;
+mod suspects;
 mod sweep;
 mod sync;
 mod waiters;

@@ -38,6 +38,7 @@ use super::{
     host::ChainHost,
     inbound,
     intake::{self, SubmissionRoom},
+    suspects::Suspects,
     sync,
     waiters::Waiters,
 };
@@ -202,6 +203,7 @@ impl ChainTask {
             mempool: Mutex::new(Mempool::new(&head.parameters)),
             mempool_grew: Notify::new(),
             verifier: TransactionVerifier::new(VerifierLimits::default()),
+            suspects: Suspects::default(),
             validators,
             me,
             vote_key: me.map(|_| Arc::clone(&shared.vote_key)),
@@ -409,7 +411,10 @@ async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
                 restart_nonce: nonce.to_vec(),
             })),
         };
-        match host.submit(vec![transaction::sign(&body, &[&key])]).await {
+        match host
+            .submit(vec![transaction::sign(&body, &[&key])], None)
+            .await
+        {
             Ok(admissions) => {
                 for refusal in admissions.iter().filter_map(|a| a.result.as_ref().err()) {
                     tracing::warn!(chain = %host.name, %refusal, "the restart notice is refused");

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Services, known_height, on_worker,
     status::{invalid, refused, unreadable},
-    transactions::{submit_one, wait_receipt},
+    transactions::{host_of, submit_one, wait_receipt},
 };
 use crate::chain::ChainHost;
 
@@ -33,6 +33,7 @@ impl IdentityService for Services {
         &self,
         request: Request<RegisterIdentityRequest>,
     ) -> Result<Response<RegisterIdentityResponse>, Status> {
+        let client = host_of(&request);
         let host = self.chain("")?;
         let transaction = request
             .into_inner()
@@ -43,7 +44,7 @@ impl IdentityService for Services {
         let Some(Kind::RegisterIdentity(register)) = body.kind else {
             return Err(invalid("transaction", "must hold a register_identity body"));
         };
-        let id = submit_one(host, transaction).await?;
+        let id = submit_one(host, transaction, client).await?;
         let receipt = wait_receipt(host, id, self.max_wait).await?;
         let code = Code::try_from(receipt.code).unwrap_or(Code::Malformed);
         if code != Code::Ok {

@@ -1,6 +1,6 @@
 //! Submission of transactions and their receipts.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use certchain_ledger::evidence::SealedHeader;
 use certchain_proto::{
@@ -37,6 +37,7 @@ impl TransactionService for Services {
         &self,
         request: Request<SubmitRequest>,
     ) -> Result<Response<SubmitResponse>, Status> {
+        let client = host_of(&request);
         let SubmitRequest {
             chain,
             transaction,
@@ -44,7 +45,7 @@ impl TransactionService for Services {
         } = request.into_inner();
         let host = self.chain(&chain)?;
         let transaction = transaction.ok_or_else(|| invalid("transaction", "is missing"))?;
-        let id = submit_one(host, transaction).await?;
+        let id = submit_one(host, transaction, client).await?;
         let receipt = if wait {
             Some(wait_receipt(host, id, self.max_wait).await?)
         } else {
@@ -60,9 +61,10 @@ impl TransactionService for Services {
         &self,
         request: Request<SubmitManyRequest>,
     ) -> Result<Response<SubmitManyResponse>, Status> {
+        let client = host_of(&request);
         let request = request.into_inner();
         let host = Arc::clone(self.chain(&request.chain)?);
-        Ok(Response::new(submit_batch(&host, request).await?))
+        Ok(Response::new(submit_batch(&host, request, client).await?))
     }
 
     async fn submit_stream(
@@ -70,12 +72,13 @@ impl TransactionService for Services {
         request: Request<Streaming<SubmitManyRequest>>,
     ) -> Result<Response<AnswerStream>, Status> {
         let services = self.clone();
+        let client = host_of(&request);
         let answers = request.into_inner().map(move |batch| {
             let services = services.clone();
             async move {
                 let batch = batch?;
                 let host = Arc::clone(services.chain(&batch.chain)?);
-                submit_batch(&host, batch).await
+                submit_batch(&host, batch, client).await
             }
         });
         // Buffered, so that the answers come in the order of the batches.
@@ -114,12 +117,18 @@ impl TransactionService for Services {
     }
 }
 
+/// The host from which a request comes.
+pub(super) fn host_of<T>(request: &Request<T>) -> Option<IpAddr> {
+    request.remote_addr().map(|address| address.ip())
+}
+
 /// Submits one and tells its id.
 pub(super) async fn submit_one(
     host: &ChainHost,
     transaction: v1::SignedTransaction,
+    client: Option<IpAddr>,
 ) -> Result<TransactionId, Status> {
-    let admissions = host.submit(vec![transaction]).await.map_err(busy)?;
+    let admissions = host.submit(vec![transaction], client).await.map_err(busy)?;
     match admissions.into_iter().next() {
         Some(Admission {
             id: Some(id),
@@ -138,6 +147,7 @@ pub(super) async fn submit_one(
 async fn submit_batch(
     host: &ChainHost,
     request: SubmitManyRequest,
+    client: Option<IpAddr>,
 ) -> Result<SubmitManyResponse, Status> {
     if request.transactions.len() > MAX_BATCH {
         return Err(invalid(
@@ -145,7 +155,10 @@ async fn submit_batch(
             "has more than 4096 entries; split it",
         ));
     }
-    let admissions = host.submit(request.transactions).await.map_err(busy)?;
+    let admissions = host
+        .submit(request.transactions, client)
+        .await
+        .map_err(busy)?;
     let admissions = admissions
         .into_iter()
         .map(|Admission { id, result }| {
