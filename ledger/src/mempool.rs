@@ -44,7 +44,7 @@ pub struct Mempool {
     queue: BTreeMap<u64, Entry>,
     places: HashMap<TransactionId, u64>,
     witnesses: HashMap<WitnessId, u64>,
-    senders: HashMap<[u8; 32], u64>,
+    senders: HashMap<Sender, u64>,
     bytes: u64,
     next: u64,
     /// For the short names of state keys; never leaves this memory.
@@ -58,8 +58,15 @@ struct Entry {
     reads: Box<[u64]>,
 }
 
-/// Who answers for a transaction's place, and whether it submits for many.
-fn sender(transaction: &Transaction) -> ([u8; 32], bool) {
+/// Who answers for a transaction's place. What an authority submits for many and what it submits for
+/// itself are two shares, or a bulk load would keep the authority from rotating its own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sender {
+    key: [u8; 32],
+    authority: bool,
+}
+
+fn sender(transaction: &Transaction) -> Sender {
     let key = transaction
         .witnesses()
         .first()
@@ -72,7 +79,7 @@ fn sender(transaction: &Transaction) -> ([u8; 32], bool) {
         | Kind::RevokeIdentity(_) => true,
         Kind::RotateKey(_) | Kind::RestartNotice(_) => false,
     };
-    (key, authority)
+    Sender { key, authority }
 }
 
 impl Mempool {
@@ -105,8 +112,8 @@ impl Mempool {
         {
             return Err(Refusal::new(Code::MempoolFull));
         }
-        let (sender, authority) = sender(&transaction);
-        let quota = match authority {
+        let sender = sender(&transaction);
+        let quota = match sender.authority {
             true => self.parameters.quota_authority(),
             false => self.parameters.quota_account(),
         };
@@ -218,7 +225,7 @@ impl Mempool {
             self.bytes = self
                 .bytes
                 .saturating_sub(transaction.encoded().len() as u64);
-            let (sender, _) = sender(&transaction);
+            let sender = sender(&transaction);
             if let Some(waiting) = self.senders.get_mut(&sender) {
                 *waiting = waiting.saturating_sub(1);
                 if *waiting == 0 {
@@ -263,7 +270,7 @@ impl Mempool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use certchain_proto::hash::IdentityTag;
+    use certchain_proto::{hash::IdentityTag, wire::v1::RotateKey};
     use proptest::prelude::*;
 
     use super::*;
@@ -330,6 +337,35 @@ mod tests {
             assert_eq!(pool.insert(all[2].clone()).unwrap_err().code(), code);
             pool.remove([&all[0].id()]);
             assert!(pool.insert(all[2].clone()).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_an_authority_submits_for_many_leaves_room_for_its_own_rotation() {
+        let network = Network::new(1);
+        let agency = &network.agency;
+        let rotation = |n: u64| {
+            let message = Kind::RotateKey(RotateKey {
+                address: address_of(agency).as_bytes().to_vec(),
+                public_key: Network::holder(n).public().as_bytes().to_vec(),
+                encryption_key: bytes("encryption", n).to_vec(),
+            });
+            let signers = [agency, &Network::holder(n)];
+            network.signed(message, TimeMs::new(100), n, &signers)
+        };
+        let mut pool = pool(|p| p.limits.mempool_per_sender = 20);
+        for transaction in waiting(20, 100) {
+            pool.insert(transaction).unwrap();
+        }
+        for transaction in verified((100..116).map(rotation).collect()) {
+            assert_eq!(pool.insert(transaction), Ok(Inserted::New));
+        }
+        let more = verified(vec![
+            rotation(116),
+            network.registration(21, TimeMs::new(99)),
+        ]);
+        for transaction in more {
+            assert_eq!(pool.insert(transaction).unwrap_err().code(), Code::Quota);
         }
     }
 
