@@ -25,18 +25,25 @@ use crate::{
     state::StateKey,
 };
 
+/// Copies of one body that are kept. Signers may sign a body again and send the copies to different
+/// nodes; a primary names the copy that it has, and whoever lacks it has to fetch it.
+const COPIES: usize = 4;
+
 /// What became of an insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
     /// It waits now.
     New,
-    /// It, or another copy of the same body, waited already.
+    /// A body that waited already, with other signatures: it can be found by its witness id.
+    Copy,
+    /// It waited already, or there is no room for another copy of its body.
     Known,
 }
 
 /// Waiting transactions.
 ///
-/// Invariants: the three maps name the same transactions; counts and bytes are their sums.
+/// Invariants: places and queue name the same bodies, witnesses all their copies; shares and bytes
+/// are the sums over all copies.
 #[derive(Debug)]
 pub struct Mempool {
     parameters: ChainParameters,
@@ -53,7 +60,10 @@ pub struct Mempool {
 
 #[derive(Debug)]
 struct Entry {
+    /// The copy that came first: what is proposed and passed on.
     transaction: VerifiedTransaction,
+    /// Other copies, at most [`COPIES`] with the first.
+    others: Vec<VerifiedTransaction>,
     /// Short names of the state keys that decide whether it is admissible.
     reads: Box<[u64]>,
 }
@@ -102,36 +112,83 @@ impl Mempool {
     /// # Errors
     /// If there is no room, or none for this sender.
     pub fn insert(&mut self, transaction: VerifiedTransaction) -> Result<Inserted, Refusal> {
-        if self.places.contains_key(&transaction.id()) {
+        if self.witnesses.contains_key(&transaction.witness_id()) {
             return Ok(Inserted::Known);
         }
-        let limits = &self.parameters.limits;
-        let bytes = transaction.encoded().len() as u64;
-        if self.queue.len() as u64 >= limits.mempool_transactions
-            || self.bytes.saturating_add(bytes) > limits.mempool_bytes
-        {
-            return Err(Refusal::new(Code::MempoolFull));
+        if let Some(place) = self.places.get(&transaction.id()).copied() {
+            return Ok(self.insert_copy(place, transaction));
         }
-        let sender = sender(&transaction);
-        let quota = match sender.authority {
-            true => self.parameters.quota_authority(),
-            false => self.parameters.quota_account(),
-        };
-        let waiting = self.senders.entry(sender).or_default();
-        if *waiting >= quota {
-            return Err(Refusal::new(Code::Quota));
-        }
-        *waiting += 1;
-        self.bytes += bytes;
+        self.check_room(&transaction)?;
+        self.count(&transaction, self.next);
         self.places.insert(transaction.id(), self.next);
-        self.witnesses.insert(transaction.witness_id(), self.next);
         let reads = reads(&transaction)
             .iter()
             .map(|key| self.hasher.hash_one(key))
             .collect();
-        self.queue.insert(self.next, Entry { transaction, reads });
+        let entry = Entry {
+            transaction,
+            others: Vec::new(),
+            reads,
+        };
+        self.queue.insert(self.next, entry);
         self.next += 1;
         Ok(Inserted::New)
+    }
+
+    /// Keeps another copy of a waiting body if there is room. If not nothing is lost: the body
+    /// waits.
+    fn insert_copy(&mut self, place: u64, transaction: VerifiedTransaction) -> Inserted {
+        let copies = self.queue.get(&place).map_or(0, |e| 1 + e.others.len());
+        if copies >= COPIES || self.check_room(&transaction).is_err() {
+            return Inserted::Known;
+        }
+        self.count(&transaction, place);
+        if let Some(entry) = self.queue.get_mut(&place) {
+            entry.others.push(transaction);
+        }
+        Inserted::Copy
+    }
+
+    /// Whether there is room for one more, and for its sender.
+    fn check_room(&self, transaction: &VerifiedTransaction) -> Result<(), Refusal> {
+        let limits = &self.parameters.limits;
+        let bytes = transaction.encoded().len() as u64;
+        if self.witnesses.len() as u64 >= limits.mempool_transactions
+            || self.bytes.saturating_add(bytes) > limits.mempool_bytes
+        {
+            return Err(Refusal::new(Code::MempoolFull));
+        }
+        let sender = sender(transaction);
+        let quota = match sender.authority {
+            true => self.parameters.quota_authority(),
+            false => self.parameters.quota_account(),
+        };
+        if self.senders.get(&sender).is_some_and(|n| *n >= quota) {
+            return Err(Refusal::new(Code::Quota));
+        }
+        Ok(())
+    }
+
+    /// Counts a copy at its body's place.
+    fn count(&mut self, transaction: &VerifiedTransaction, place: u64) {
+        self.bytes += transaction.encoded().len() as u64;
+        self.witnesses.insert(transaction.witness_id(), place);
+        *self.senders.entry(sender(transaction)).or_default() += 1;
+    }
+
+    /// Takes a copy out of the counts.
+    fn uncount(&mut self, transaction: &VerifiedTransaction) {
+        self.witnesses.remove(&transaction.witness_id());
+        self.bytes = self
+            .bytes
+            .saturating_sub(transaction.encoded().len() as u64);
+        let sender = sender(transaction);
+        if let Some(waiting) = self.senders.get_mut(&sender) {
+            *waiting = waiting.saturating_sub(1);
+            if *waiting == 0 {
+                self.senders.remove(&sender);
+            }
+        }
     }
 
     /// Whether a body waits.
@@ -139,21 +196,22 @@ impl Mempool {
         self.places.contains_key(id)
     }
 
-    /// A waiting transaction by the name that proposals use.
+    /// A waiting transaction by the name that proposals use: exactly this copy of its body.
     pub fn get(&self, witness_id: &WitnessId) -> Option<VerifiedTransaction> {
-        self.at(*self.witnesses.get(witness_id)?)
+        let entry = self.queue.get(self.witnesses.get(witness_id)?)?;
+        std::iter::once(&entry.transaction)
+            .chain(&entry.others)
+            .find(|copy| copy.witness_id() == *witness_id)
+            .cloned()
     }
 
     /// A waiting transaction by its body's name.
     pub fn by_id(&self, id: &TransactionId) -> Option<VerifiedTransaction> {
-        self.at(*self.places.get(id)?)
+        let place = self.places.get(id)?;
+        Some(self.queue.get(place)?.transaction.clone())
     }
 
-    fn at(&self, place: u64) -> Option<VerifiedTransaction> {
-        Some(self.queue.get(&place)?.transaction.clone())
-    }
-
-    /// How many wait.
+    /// How many wait, copies of one body counted once.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
@@ -212,26 +270,17 @@ impl Mempool {
         chosen
     }
 
-    /// Drops transactions: committed, or found to be no longer admissible.
+    /// Drops transactions with all copies: committed, or found to be no longer admissible.
     pub fn remove<'a>(&mut self, ids: impl IntoIterator<Item = &'a TransactionId>) {
         for id in ids {
             let Some(place) = self.places.remove(id) else {
                 continue;
             };
-            let Some(Entry { transaction, .. }) = self.queue.remove(&place) else {
+            let Some(entry) = self.queue.remove(&place) else {
                 continue;
             };
-            self.witnesses.remove(&transaction.witness_id());
-            self.bytes = self
-                .bytes
-                .saturating_sub(transaction.encoded().len() as u64);
-            let sender = sender(&transaction);
-            if let Some(waiting) = self.senders.get_mut(&sender) {
-                *waiting = waiting.saturating_sub(1);
-                if *waiting == 0 {
-                    self.senders.remove(&sender);
-                }
-            }
+            self.uncount(&entry.transaction);
+            entry.others.iter().for_each(|copy| self.uncount(copy));
         }
     }
 
@@ -366,6 +415,63 @@ mod tests {
         ]);
         for transaction in more {
             assert_eq!(pool.insert(transaction).unwrap_err().code(), Code::Quota);
+        }
+    }
+
+    /// The first copy and others of one body; more keys sign each than the body needs.
+    fn copies(count: u64) -> Vec<VerifiedTransaction> {
+        let network = Network::new(1);
+        let message = Kind::RegisterIdentity(network.register_message(0));
+        let copy = |n: u64| {
+            let signers = [&network.agency, &Network::holder(n)];
+            network.signed(message.clone(), TimeMs::new(100), 0, &signers)
+        };
+        verified((0..count).map(copy).collect())
+    }
+
+    #[test]
+    fn copies_of_a_body_are_found_by_their_own_names_and_proposed_once() {
+        let copies = copies(COPIES as u64 + 1);
+        assert!(copies.iter().all(|copy| copy.id() == copies[0].id()));
+        let mut pool = pool(|_| ());
+        let insert = |pool: &mut Mempool, n: usize| pool.insert(copies[n].clone()).unwrap();
+        assert_eq!(insert(&mut pool, 0), Inserted::New);
+        for n in 1..COPIES {
+            assert_eq!(insert(&mut pool, n), Inserted::Copy);
+            assert_eq!(insert(&mut pool, n), Inserted::Known);
+        }
+        assert_eq!(insert(&mut pool, COPIES), Inserted::Known, "one too many");
+        for copy in &copies[..COPIES] {
+            let found = pool.get(&copy.witness_id()).unwrap();
+            assert_eq!(found.witness_id(), copy.witness_id());
+        }
+        assert!(pool.get(&copies[COPIES].witness_id()).is_none());
+        assert_eq!(pool.len(), 1);
+        let bytes: usize = copies[..COPIES].iter().map(|c| c.encoded().len()).sum();
+        assert_eq!(pool.bytes(), bytes as u64);
+        let chosen = pool.select(u64::MAX, 9, TimeMs::ZERO);
+        assert_eq!(chosen.len(), 1);
+        assert_eq!(chosen[0].witness_id(), copies[0].witness_id());
+        pool.remove([&copies[0].id()]);
+        assert_eq!((pool.len(), pool.bytes()), (0, 0));
+        assert!(pool.witnesses.is_empty() && pool.senders.is_empty());
+        assert!(pool.get(&copies[1].witness_id()).is_none());
+    }
+
+    #[test]
+    fn copies_stay_within_the_bounds() {
+        let copies = copies(3);
+        let two = (copies[0].encoded().len() * 2) as u64;
+        for mut pool in [
+            pool(|p| p.limits.mempool_transactions = 2),
+            pool(|p| p.limits.mempool_bytes = two),
+            pool(|p| p.limits.mempool_per_sender = 2),
+        ] {
+            let insert = |pool: &mut Mempool, n: usize| pool.insert(copies[n].clone());
+            assert_eq!(insert(&mut pool, 0), Ok(Inserted::New));
+            assert_eq!(insert(&mut pool, 1), Ok(Inserted::Copy));
+            assert_eq!(insert(&mut pool, 2), Ok(Inserted::Known));
+            assert_eq!(pool.bytes(), two);
         }
     }
 

@@ -152,7 +152,7 @@ fn admit_submissions(host: &ChainHost, batch: Vec<Submission>) -> Vec<VerifiedTr
 pub struct Admitted {
     /// One answer per transaction, in order.
     pub results: Vec<Admission>,
-    /// Those that the mempool did not have.
+    /// Those that the mempool did not have, also as other copies of bodies that it had.
     pub fresh: Vec<VerifiedTransaction>,
     /// Whether one of them is such that no honest node passes it on.
     pub foul: bool,
@@ -295,7 +295,7 @@ fn into_mempool(
     for ((transaction, verdict), place) in good.into_iter().zip(verdicts).zip(places) {
         let id = Some(transaction.id());
         let result = verdict.and_then(|()| match mempool.insert(transaction.clone())? {
-            Inserted::New => {
+            Inserted::New | Inserted::Copy => {
                 fresh.push(transaction);
                 Ok(())
             }
