@@ -14,7 +14,7 @@ use crate::{
     error::{ConfigError, ContentError, Problem},
     genesis_file,
     names::{Name, OrganisationCode, Title},
-    parameters::{Limits, Timers},
+    parameters::{self, Limits, Timers},
 };
 
 /// Most registrars at genesis.
@@ -106,6 +106,9 @@ pub struct GenesisContent {
     pub limits: Limits,
     /// When the chain does what.
     pub timers: Timers,
+    /// Version of the key with which the information centres make the tags of identities, from 1.
+    /// They share the key itself, which stands nowhere here.
+    pub tag_key_version: u32,
 }
 
 /// A checked genesis. Reads like its [`GenesisContent`].
@@ -245,7 +248,8 @@ fn check(content: &GenesisContent) -> Result<(), ContentError> {
     catalogue::check(&content.catalogue)?;
     check_may_issue(content)?;
     content.limits.check()?;
-    content.timers.check(&content.limits)
+    content.timers.check(&content.limits)?;
+    parameters::check_tag_key_version(content.tag_key_version)
 }
 
 fn check_length(key: &str, actual: usize, limit: usize) -> Result<(), ContentError> {

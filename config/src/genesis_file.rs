@@ -19,6 +19,7 @@ struct RawGenesis {
     protocol: u16,
     network: String,
     time_ms: u64,
+    tag_key_version: u32,
     limits: Limits,
     timers: Timers,
     validators: Vec<RawValidator>,
@@ -144,6 +145,7 @@ pub(crate) fn read(document: &Document) -> Result<GenesisContent, ConfigError> {
         catalogue: each(document, "catalogue", &raw.catalogue, read_type)?,
         limits: raw.limits,
         timers: raw.timers,
+        tag_key_version: raw.tag_key_version,
     })
 }
 
@@ -240,6 +242,7 @@ pub(crate) fn write(content: &GenesisContent) -> String {
         protocol: content.protocol,
         network: content.network.to_string(),
         time_ms: content.time_ms.get(),
+        tag_key_version: content.tag_key_version,
         limits: content.limits.clone(),
         timers: content.timers.clone(),
         validators: content.validators.iter().map(write_validator).collect(),

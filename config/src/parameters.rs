@@ -54,15 +54,27 @@ pub struct Timers {
     pub block_interval_ms: u64,
 }
 
-/// A file with limits and timers for a new genesis; a table that is left out has its defaults, one
-/// that is there is complete.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A file with limits and timers for a new genesis; what is left out has its defaults, a table that
+/// is there is complete.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Parameters {
     /// How much the chain takes.
     pub limits: Limits,
     /// When it does what.
     pub timers: Timers,
+    /// Version of the key that makes the tags of identities.
+    pub tag_key_version: u32,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            timers: Timers::default(),
+            tag_key_version: 1,
+        }
+    }
 }
 
 impl Parameters {
@@ -76,6 +88,7 @@ impl Parameters {
         let checked = parameters.limits.check();
         checked
             .and_then(|()| parameters.timers.check(&parameters.limits))
+            .and_then(|()| check_tag_key_version(parameters.tag_key_version))
             .map_err(|error| document.refuse_content(error))?;
         Ok(parameters)
     }
@@ -127,6 +140,11 @@ fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), ContentError>
         key,
         Problem::OutOfRange { value, min, max },
     ))
+}
+
+/// Versions count from 1; 0 stands for accounts of genesis, which have no tag.
+pub(crate) fn check_tag_key_version(version: u32) -> Result<(), ContentError> {
+    within("tag_key_version", version.into(), 1, u32::MAX.into())
 }
 
 fn rule(

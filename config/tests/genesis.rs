@@ -20,7 +20,7 @@ fn text() -> String {
         r#"protocol = 1
 network = "testnet"
 time_ms = 1760000000000
-
+tag_key_version = 1
 [limits]
 transaction_bytes = 65536
 block_bytes = 2097152
@@ -109,6 +109,7 @@ fn a_genesis_is_read_as_written() {
     assert_eq!(genesis.catalogue[0].fields[1].name.as_str(), "awarded");
     assert_eq!(genesis.limits, certchain_config::Limits::default());
     assert_eq!(genesis.timers, certchain_config::Timers::default());
+    assert_eq!(genesis.tag_key_version, 1);
     let set = genesis.validator_set();
     assert_eq!((set.epoch(), set.len()), (Epoch::ZERO, 2));
 }
@@ -138,6 +139,7 @@ fn the_content_names_the_chain() {
     assert_eq!(genesis.hash().as_bytes(), genesis.chain_id().as_bytes());
     let changes = [
         ("testnet", "testnes"),
+        ("tag_key_version = 1", "tag_key_version = 2"),
         ("1760000000000", "1760000000001"),
         ("\"CA\"", "\"CB\""),
         ("= 20\n", "= 21\n"),
@@ -312,6 +314,14 @@ fn refusals() -> Vec<Refusal> {
             "1760000000",
             3,
             "time_ms",
+            "out of range",
+        ),
+        row(
+            "no version of the tag key",
+            "tag_key_version = 1",
+            "tag_key_version = 0",
+            4,
+            "tag_key_version",
             "out of range",
         ),
         row(
@@ -671,7 +681,11 @@ fn parameters_for_a_new_genesis() {
     let parameters = Parameters::load(&file).unwrap();
     assert_eq!(parameters.timers.rotation_blocks, 7);
     assert_eq!(parameters.limits, Parameters::default().limits);
+    assert_eq!(parameters.tag_key_version, 1);
+    std::fs::write(&file, "tag_key_version = 9").unwrap();
+    assert_eq!(Parameters::load(&file).unwrap().tag_key_version, 9);
     for (change, key) in [
+        ("tag_key_version = 0".to_owned(), "tag_key_version"),
         (timers.replace("= 100\n", "= 0\n"), "timers.rotation_blocks"),
         (
             timers.replace("rotation_blocks = 100\n", ""),

@@ -81,6 +81,7 @@ fn genesis(keys: &Keys) -> Genesis {
         catalogue: Vec::new(),
         limits: Limits::default(),
         timers: Timers::default(),
+        tag_key_version: 1,
     })
     .unwrap()
 }

@@ -102,6 +102,7 @@ impl Network {
             catalogue: Vec::new(),
             limits,
             timers: Timers::default(),
+            tag_key_version: 1,
         })
         .unwrap();
         Self {

@@ -46,6 +46,7 @@ impl GenesisBlock {
         let parameters = ChainParameters {
             limits: genesis.limits.clone(),
             timers: genesis.timers.clone(),
+            tag_key_version: genesis.tag_key_version,
         };
         let leaves = leaves(genesis, &parameters);
         let tree = StateTree::open(MemoryStore::default(), None, 1)?;

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use certchain_proto::{
-    Address, Height, TimeMs, codec,
+    Address, Height, TimeMs,
+    codec::{self, DecodeError},
     hash::{AttributeRoot, BlockId, IdentityTag, ReceiptHash, TransactionId, ValueHash, WitnessId},
     wire::v1::Code,
 };
@@ -67,7 +68,7 @@ fn records_of_the_state() {
     };
     assert_eq!(
         hex::encode(past.encode()),
-        format!("{version_hex}0900000000000000")
+        format!("01{version_hex}0900000000000000")
     );
     let record_hex = format!(
         "02000000{}{}{}{}{}{}{}{}{}{version_hex}",
@@ -81,18 +82,28 @@ fn records_of_the_state() {
         "07000000",
         "01000000000000000600000000000000646567726565"
     );
-    assert_eq!(hex::encode(record().encode()), record_hex);
-    assert_eq!(IdentityRecord::decode(&record().encode()), Ok(record()));
+    let encoded = record().encode();
+    assert_eq!(hex::encode(&encoded), format!("01{record_hex}"));
+    assert_eq!(IdentityRecord::decode(&encoded), Ok(record()));
+    let later = [&[2], &encoded[1..]].concat();
+    let refused = DecodeError::Version {
+        what: "IdentityRecord",
+        actual: 2,
+        supported: 1,
+    };
+    assert_eq!(IdentityRecord::decode(&later), Err(refused));
+    assert!(IdentityRecord::decode(&encoded[1..]).is_err());
+    assert!(IdentityRecord::decode(&[]).is_err());
     let notice = RestartNoticeRecord {
         epoch: certchain_proto::Epoch::new(1),
         validator: certchain_proto::ValidatorIndex::new(2),
         nonce: [3; 32],
         height: Height::new(4),
     };
-    let expected = format!("01000000000000000200{}0400000000000000", rep("03"));
+    let expected = format!("0101000000000000000200{}0400000000000000", rep("03"));
     assert_eq!(hex::encode(notice.encode()), expected);
     let parameters = codec::encode(&ChainParameters::default());
-    assert_eq!(parameters.len(), 15 * 8);
+    assert_eq!(parameters.len(), 15 * 8 + 4);
     assert_eq!(
         ChainParameters::decode(&parameters),
         Ok(ChainParameters::default())
@@ -143,10 +154,10 @@ fn hashes_and_roots() {
         "21ce05792f3edc5b6af4ced40ff0f8ae8823c21823ad06be86980e21cfb0573a",
         "0780efd8d15db8763bbb66e736ec8ccd3d9e9d21c96474af64fcdc9afce15d45",
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
-        "98d7837f6c07125c7b6fbb69004d8c6a526c049daae805fa39402c395bc6c13a",
-        "778cdc5bc6338b45bb25bbe359a05ccdd3ed8d952e70c06fe970c1163f36880a",
-        "d8efe6f0135ec1e68cddb12223f14cebf8cddc999b8b3f5cbd74dee1d3409bc7",
-        "602cb2cd3a818789e8e43ea111d0b70e04249bc9ed163c21f0e18901e20f75c1",
+        "364c4657390669b2af4262063e1e1d57ad1f323f988ed561931876e1004ddc11",
+        "f30405173879517e01166f14d2921ec7a5493570005758f831c4e7f3dc18ff42",
+        "3b1debbc792ecc65ab7c2ad4d247e51da930f9bfe1c36ff0efee3628a74417db",
+        "5c77eb4d5e812e8ca56adf59fe99eb0485e7d97d3757dd1b18a14b580773d023",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

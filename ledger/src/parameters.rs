@@ -16,12 +16,24 @@ const SELF_SERVICE_DIVISOR: u64 = 256;
 const SELF_SERVICE_LEAST: u64 = 16;
 
 /// What all nodes of a chain agree on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainParameters {
     /// How much the chain takes.
     pub limits: Limits,
     /// When the chain does what.
     pub timers: Timers,
+    /// Version of the key with which the centres make the tags of new identities.
+    pub tag_key_version: u32,
+}
+
+impl Default for ChainParameters {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            timers: Timers::default(),
+            tag_key_version: 1,
+        }
+    }
 }
 
 impl ChainParameters {

@@ -27,6 +27,18 @@ pub enum DecodeError {
         /// The type that was expected.
         what: &'static str,
     },
+    /// The record was written by another release.
+    #[error(
+        "the {what} has version {actual}, this release reads {supported}: use the release that wrote it, or a later one"
+    )]
+    Version {
+        /// The type that was expected.
+        what: &'static str,
+        /// Version of the bytes.
+        actual: u8,
+        /// The version that is read.
+        supported: u8,
+    },
     /// Bytes are left after the value, or the value has another, canonical encoding.
     #[error("the bytes are not the canonical encoding of a {what}")]
     NotCanonical {
@@ -100,4 +112,35 @@ pub fn decode<T: Serialize + DeserializeOwned>(
         return Err(DecodeError::NotCanonical { what });
     }
     Ok(value)
+}
+
+/// Encodes a record of our own with its version in front.
+///
+/// # Panics
+/// As [`encode`].
+pub fn encode_versioned<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
+    let mut bytes = vec![version];
+    bytes.extend(encode(value));
+    bytes
+}
+
+/// Decodes a record with its version in front.
+///
+/// # Errors
+/// If it has another version, or as [`decode`]; `limit` is that of the bytes after the version.
+pub fn decode_versioned<T: Serialize + DeserializeOwned>(
+    version: u8,
+    bytes: &[u8],
+    limit: usize,
+) -> Result<T, DecodeError> {
+    let what = name::<T>();
+    match bytes.split_first() {
+        None => Err(DecodeError::Malformed { what }),
+        Some((first, rest)) if *first == version => decode(rest, limit),
+        Some((first, _)) => Err(DecodeError::Version {
+            what,
+            actual: *first,
+            supported: version,
+        }),
+    }
 }

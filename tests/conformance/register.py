@@ -118,7 +118,7 @@ def main():
             encryption_key=encryption_key,
             attribute_root=root,
             tag=tag,
-            tag_key_version=1,
+            tag_key_version=genesis.content["tag_key_version"],
             agency=address.of(agency_key),
             registrar=address.of(registrar_key),
         ),

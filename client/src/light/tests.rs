@@ -62,6 +62,7 @@ fn genesis(validators: u8) -> Genesis {
         catalogue: Vec::new(),
         limits: Limits::default(),
         timers: Timers::default(),
+        tag_key_version: 1,
     })
     .unwrap()
 }

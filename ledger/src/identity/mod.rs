@@ -12,7 +12,7 @@ mod rules;
 
 pub use record::{
     IdentityAt, IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, MAX_RECORD_BYTES,
-    PastVersion, RestartNoticeRecord,
+    PastVersion, RECORD_VERSION, RestartNoticeRecord,
 };
 pub(crate) use rules::{execute, reads};
 

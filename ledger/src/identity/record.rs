@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::StateKey;
 
+/// Version of the records of this application, their first byte. A record keeps the version in which
+/// it was written, since its bytes are hashed.
+pub const RECORD_VERSION: u8 = 1;
+
 /// Largest encoding of any record of the identity application.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024;
 
@@ -171,15 +175,15 @@ macro_rules! codecs {
         impl $name {
             /// The bytes that the state holds.
             pub fn encode(&self) -> Vec<u8> {
-                codec::encode(self)
+                codec::encode_versioned(RECORD_VERSION, self)
             }
 
             /// Reads the bytes that the state holds.
             ///
             /// # Errors
-            /// If they are no such record.
+            /// If they are no such record, or one of another version.
             pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-                codec::decode(bytes, MAX_RECORD_BYTES)
+                codec::decode_versioned(RECORD_VERSION, bytes, MAX_RECORD_BYTES)
             }
         }
     )*};

@@ -156,8 +156,11 @@ impl Run<'_> {
         if tag == IdentityTag::ZERO {
             return Err(bad("tag must not be zero").into());
         }
-        if m.tag_key_version == 0 {
-            return Err(bad("tag_key_version must be at least 1").into());
+        // A tag under another key would not show that the person is registered already.
+        let version = self.block.parameters.tag_key_version;
+        if m.tag_key_version != version {
+            let text = format!("tag_key_version must be {version}, the network's present one");
+            return Err(bad(&text).into());
         }
         let code = match (kind.has_code(), m.organisation_code.is_empty()) {
             (false, true) => None,

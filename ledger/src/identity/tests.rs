@@ -205,6 +205,7 @@ fn registration_refuses_bad_fields() {
         ("short tag", |m| m.tag = vec![1; 33], Code::BadField),
         ("zero tag", |m| m.tag = vec![0; 32], Code::BadField),
         ("no tag key", |m| m.tag_key_version = 0, Code::BadField),
+        ("another tag key", |m| m.tag_key_version = 2, Code::BadField),
         ("short agency", |m| m.agency = vec![1; 3], Code::BadField),
         ("short registrar", |m| m.registrar = vec![], Code::BadField),
         (

@@ -129,6 +129,7 @@ fn assemble(args: &Args) -> anyhow::Result<Genesis> {
         catalogue,
         limits: parameters.limits,
         timers: parameters.timers,
+        tag_key_version: parameters.tag_key_version,
     })
     .context("the files do not fit together")?;
     // What is written must be what others read.

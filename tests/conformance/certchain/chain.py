@@ -170,7 +170,7 @@ def restart_key(epoch: int, validator: int) -> bytes:
 def genesis_leaves(genesis: Genesis) -> dict:
     content = genesis.content
     leaves = {
-        PARAMETERS_KEY: encode(PARAMETERS, {name: content[name] for name in ("limits", "timers")}),
+        PARAMETERS_KEY: encode(PARAMETERS, {name: content[name] for name in PARAMETERS.fields}),
         VALIDATORS_KEY: genesis.validators.encode(),
     }
     accounts = [("Registrar", account) for account in content["registrars"]]

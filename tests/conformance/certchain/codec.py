@@ -129,6 +129,23 @@ class Struct:
         return {name: kind.read(reader) for name, kind in self.fields.items()}
 
 
+class Versioned:
+    """A record with its version, one byte, in front; values are those of the record."""
+
+    def __init__(self, version, kind):
+        self.version, self.kind = version, kind
+
+    def write(self, out, value):
+        U8.write(out, self.version)
+        self.kind.write(out, value)
+
+    def read(self, reader):
+        version = U8.read(reader)
+        if version != self.version:
+            raise Malformed(f"version {version}, only {self.version} is known")
+        return self.kind.read(reader)
+
+
 class Enum:
     """The number of the variant in 4 bytes, then its content, if it has one.
 

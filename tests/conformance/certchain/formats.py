@@ -1,6 +1,6 @@
 """The structures, field by field (formats.md, 6 to 10)."""
 
-from .codec import U16, U32, U64, Bool, Bytes, Enum, Fixed, List, Option, Struct, Text
+from .codec import U16, U32, U64, Bool, Bytes, Enum, Fixed, List, Option, Struct, Text, Versioned
 
 HASH = Fixed(32)
 KEY = Fixed(32)
@@ -166,6 +166,7 @@ GENESIS = Struct(
     catalogue=List(CERTIFICATE_TYPE),
     limits=LIMITS,
     timers=TIMERS,
+    tag_key_version=U32,
 )
 MEMBER = Struct(
     name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY, listen=Text()
@@ -180,21 +181,34 @@ IDENTITY_VERSION = Struct(
     status=Enum(Active=None, Suspended=None, Revoked=None),
     reason=U16,
 )
-IDENTITY_RECORD = Struct(
-    kind=Enum(
-        Citizen=None, Organisation=None, Agency=None, Verifier=None, Auditor=None, Registrar=None
+# First byte of the records of identities.
+RECORD_VERSION = 1
+
+IDENTITY_RECORD = Versioned(
+    RECORD_VERSION,
+    Struct(
+        kind=Enum(
+            Citizen=None,
+            Organisation=None,
+            Agency=None,
+            Verifier=None,
+            Auditor=None,
+            Registrar=None,
+        ),
+        registered_height=U64,
+        registered_time=U64,
+        agency=HASH,
+        registrar=HASH,
+        organisation_code=Text(),
+        attribute_root=HASH,
+        tag=HASH,
+        tag_key_version=U32,
+        may_issue=List(Text()),
+        present=IDENTITY_VERSION,
     ),
-    registered_height=U64,
-    registered_time=U64,
-    agency=HASH,
-    registrar=HASH,
-    organisation_code=Text(),
-    attribute_root=HASH,
-    tag=HASH,
-    tag_key_version=U32,
-    may_issue=List(Text()),
-    present=IDENTITY_VERSION,
 )
-PAST_VERSION = Struct(version=IDENTITY_VERSION, until_height=U64)
-RESTART_NOTICE = Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
-PARAMETERS = Struct(limits=LIMITS, timers=TIMERS)
+PAST_VERSION = Versioned(RECORD_VERSION, Struct(version=IDENTITY_VERSION, until_height=U64))
+RESTART_NOTICE = Versioned(
+    RECORD_VERSION, Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
+)
+PARAMETERS = Struct(limits=LIMITS, timers=TIMERS, tag_key_version=U32)

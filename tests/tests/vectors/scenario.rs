@@ -134,6 +134,7 @@ pub fn genesis() -> Genesis {
         ],
         limits: Limits::default(),
         timers: Timers::default(),
+        tag_key_version: 1,
     })
     .unwrap()
 }

@@ -76,6 +76,7 @@ fn records() {
     let parameters = ChainParameters {
         limits: genesis().limits.clone(),
         timers: genesis().timers.clone(),
+        tag_key_version: genesis().tag_key_version,
     };
     let identities = [citizen(), organisation(), agency_of_genesis()];
     let mut records: Vec<Value> = identities
