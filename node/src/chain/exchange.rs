@@ -176,7 +176,45 @@ pub fn gossip_batches(transactions: Vec<Vec<u8>>, again: u64) -> Vec<Announcemen
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What is taken has this encoding and no other.
+    fn coded<T: Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+        if let Ok(value) = decode_answer::<T>(bytes) {
+            assert_eq!(codec::encode(&value), bytes);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn frames_of_peers_are_read_or_refused(
+            // A variant or a length that may be right, then anything.
+            first in 0..6u32,
+            counts in proptest::collection::vec(0..4u64, 0..4),
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let counts: Vec<u8> = counts.iter().flat_map(|n| n.to_le_bytes()).collect();
+            for bytes in [
+                [&first.to_le_bytes(), &counts[..], &rest].concat(),
+                [&counts[..], &rest].concat(),
+                rest.clone(),
+            ] {
+                if let Ok(direct) = Direct::decode(&bytes) {
+                    prop_assert_eq!(direct.encode(), bytes.clone());
+                }
+                if let Ok(request) = Request::decode(&bytes) {
+                    prop_assert_eq!(request.encode(), bytes.clone());
+                }
+                coded::<Announcement>(&bytes);
+                coded::<Transactions>(&bytes);
+                coded::<Body>(&bytes);
+                coded::<Sealed>(&bytes);
+            }
+        }
+    }
 
     #[test]
     fn batches_keep_order_and_bounds() {

@@ -67,12 +67,9 @@ impl IdentityService for Services {
         request: Request<GetIdentityRequest>,
     ) -> Result<Response<GetIdentityResponse>, Status> {
         let request = request.into_inner();
-        let host = self.chain("")?;
-        let address = parse_address(&request.address)?;
-        let answer = on_worker(host, move |host| {
-            look_up(host, &address, request.at_height, request.with_proof)
-        })
-        .await?;
+        let answer = self
+            .identity(&request.address, request.at_height, request.with_proof)
+            .await?;
         Ok(Response::new(GetIdentityResponse {
             identity: Some((&answer.at).into()),
             height: answer.height.get(),
@@ -86,12 +83,9 @@ impl IdentityService for Services {
         request: Request<GetPublicKeyRequest>,
     ) -> Result<Response<GetPublicKeyResponse>, Status> {
         let request = request.into_inner();
-        let host = self.chain("")?;
-        let address = parse_address(&request.address)?;
-        let answer = on_worker(host, move |host| {
-            look_up(host, &address, request.at_height, request.with_proof)
-        })
-        .await?;
+        let answer = self
+            .identity(&request.address, request.at_height, request.with_proof)
+            .await?;
         Ok(Response::new(GetPublicKeyResponse {
             public_key: answer.at.version.public_key.to_vec(),
             encryption_key: answer.at.version.encryption_key.to_vec(),
@@ -99,6 +93,23 @@ impl IdentityService for Services {
             height: answer.height.get(),
             evidence: answer.evidence,
         }))
+    }
+}
+
+impl Services {
+    /// What both questions about an identity are answered from.
+    async fn identity(
+        &self,
+        address: &[u8],
+        at_height: Option<u64>,
+        with_proof: bool,
+    ) -> Result<Answer, Status> {
+        let host = self.chain("")?;
+        let address = parse_address(address)?;
+        on_worker(host, move |host| {
+            look_up(host, &address, at_height, with_proof)
+        })
+        .await
     }
 }
 
