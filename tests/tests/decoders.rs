@@ -123,6 +123,9 @@ const CANONICAL: &[Decoder] = &[
     }),
 ];
 
+/// Reads bytes and says whether it takes them.
+type Answer = (&'static str, fn(&[u8]) -> bool);
+
 /// Reads a protobuf message as evidence, and once more from the message that it makes.
 fn evidence<M, T>(bytes: &[u8]) -> bool
 where
@@ -141,7 +144,7 @@ where
 }
 
 /// Decoders of answers: protobuf around proofs, of which many messages say the same.
-const ANSWERS: &[(&str, fn(&[u8]) -> bool)] = &[
+const ANSWERS: &[Answer] = &[
     ("sealed header", evidence::<v1::BlockHeader, SealedHeader>),
     ("merkle proof", evidence::<v1::MerkleProof, MerkleProof>),
     ("history proof", evidence::<v1::HistoryProof, HistoryProof>),

@@ -406,7 +406,7 @@ mod tests {
                 if n % 4 == 0 {
                     let mut broken = signed.signatures[0].signature.to_vec();
                     broken[40] ^= 1;
-                    signed.signatures[0].signature = broken.into();
+                    signed.signatures[0].signature = broken;
                 }
                 (Transaction::from_envelope(signed).unwrap(), n % 3 == 0)
             })
