@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     "certchain/v1/identity_service.proto",
     "certchain/v1/transaction_service.proto",
     "certchain/v1/chain_service.proto",
+    "certchain/v1/certificate_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

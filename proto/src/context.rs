@@ -91,6 +91,28 @@ contexts! {
     SIGN_NEW_VIEW = "certchain v1 sign new-view";
     /// Signature under a message outside consensus between two nodes.
     SIGN_STATUS = "certchain v1 sign status";
+    /// The commitments of a certificate's fields to its field root.
+    FIELD_ROOT = "certchain v1 field root";
+    /// Chain, issuer, type, field root and nonce to [`crate::hash::CertificateId`].
+    CERTIFICATE_ID = "certchain v1 certificate-id";
+    /// Name of a certificate type, where a key needs a fixed length.
+    CERTIFICATE_TYPE = "certchain v1 certificate type";
+    /// A thing of which a side chain has one certificate at a time, by its public number.
+    CLAIM = "certchain v1 claim";
+    /// A claim to the key under which a side chain's state holds it.
+    CLAIM_KEY = "certchain v1 claim key";
+    /// Bytes that are kept off the chain to [`crate::hash::ContentHash`].
+    CONTENT = "certchain v1 content";
+    /// Encoded presentation to [`crate::hash::PresentationId`].
+    PRESENTATION_ID = "certchain v1 presentation-id";
+    /// The salted fields that a presentation shows.
+    DISCLOSED_FIELDS = "certchain v1 disclosed fields";
+    /// One line of a batch's receipt.
+    RECEIPT_LINE = "certchain v1 receipt line";
+    /// Signature by a holder under a presentation.
+    SIGN_PRESENTATION = "certchain v1 sign presentation";
+    /// Signature under a question that only the account itself may ask.
+    SIGN_QUERY = "certchain v1 sign query";
     /// Signature under a genesis application, by which an agency shows that it holds its keys.
     SIGN_MEMBER = "certchain v1 sign member";
 }

@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{self, HashContext};
+use crate::{
+    address::Address,
+    context::{self, HashContext},
+    ids::ChainId,
+};
 
 /// The length of every hash in bytes.
 pub const HASH_BYTES: usize = 32;
@@ -105,6 +109,18 @@ hashes! {
     IdentityTag;
     /// Hash of the genesis document.
     GenesisHash;
+    /// Root over a certificate's salted field commitments.
+    FieldRoot;
+    /// Name of a certificate, fixed before it is on chain.
+    CertificateId;
+    /// Hash of bytes that are kept off the chain.
+    ContentHash;
+    /// Hash of a presentation: the name of the check that is recorded of it.
+    PresentationId;
+    /// Hash of the salted fields that a presentation shows.
+    DisclosedHash;
+    /// Root over the lines of a batch's receipt.
+    LinesRoot;
 }
 
 impl BlockId {
@@ -124,6 +140,48 @@ impl WitnessId {
             context::WITNESS_ID,
             &[transaction.as_bytes(), signatures.as_bytes()],
         ))
+    }
+}
+
+impl CertificateId {
+    /// The name of a certificate. Chain and issuer are in it, so that nobody can take the name of
+    /// another's certificate first.
+    pub fn of(
+        chain: &ChainId,
+        issuer: &Address,
+        type_name: &str,
+        field_root: &FieldRoot,
+        nonce: &[u8; 16],
+    ) -> Self {
+        Self(hash_parts(
+            context::CERTIFICATE_ID,
+            &[
+                chain.as_bytes(),
+                issuer.as_bytes(),
+                &type_key(type_name),
+                field_root.as_bytes(),
+                nonce,
+            ],
+        ))
+    }
+}
+
+/// The name of a certificate type at a fixed length, for keys and hashes.
+pub fn type_key(type_name: &str) -> [u8; HASH_BYTES] {
+    hash_parts(context::CERTIFICATE_TYPE, &[type_name.as_bytes()])
+}
+
+impl ContentHash {
+    /// The hash of bytes that are kept off the chain.
+    pub fn of(content: &[u8]) -> Self {
+        Self(hash_parts(context::CONTENT, &[content]))
+    }
+}
+
+impl PresentationId {
+    /// The name of an encoded presentation.
+    pub fn of(encoded: &[u8]) -> Self {
+        Self(hash_parts(context::PRESENTATION_ID, &[encoded]))
     }
 }
 

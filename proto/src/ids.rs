@@ -95,6 +95,20 @@ impl ChainId {
         Self(hash_parts(context::CHAIN_ID_MAIN, &[genesis]))
     }
 
+    /// A side chain's id, from the main chain's, its name and its encoded creation record.
+    pub fn side(main: &Self, name: &str, creation: &[u8]) -> Self {
+        // The record is self-delimiting and the name's length stands before it.
+        Self(hash_parts(
+            context::CHAIN_ID_SIDE,
+            &[
+                &main.0,
+                &(name.len() as u64).to_le_bytes(),
+                name.as_bytes(),
+                creation,
+            ],
+        ))
+    }
+
     /// Takes bytes that are already a chain id.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

@@ -16,6 +16,7 @@ pub mod hash;
 pub mod ids;
 pub mod key;
 pub mod limits;
+pub mod query;
 pub mod signature;
 pub mod transaction;
 pub mod validators;

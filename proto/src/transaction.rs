@@ -11,7 +11,8 @@ use crate::{
     limits::{MAX_SIGNATURES, MAX_TRANSACTION_BYTES},
     signature::Signature,
     wire::v1::{
-        Code, SignedTransaction, TransactionBody, TransactionSignature, transaction_body::Kind,
+        CertificateDraft, Code, SignedTransaction, TransactionBody, TransactionSignature,
+        encrypted_fields::Content, transaction_body::Kind,
     },
 };
 
@@ -258,16 +259,36 @@ fn parse_witnesses(signatures: &[TransactionSignature]) -> Result<Vec<Witness>, 
 fn text_is_normal(body: &TransactionBody) -> bool {
     match &body.kind {
         Some(Kind::RegisterIdentity(register)) => is_nfc(&register.organisation_code),
+        Some(Kind::IssueCertificate(issue)) => {
+            issue.certificate.as_ref().is_none_or(draft_is_normal)
+        }
+        Some(Kind::IssueBatch(batch)) => batch.certificates.iter().all(draft_is_normal),
         Some(
             Kind::RotateKey(_)
             | Kind::RecoverKey(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
             | Kind::RevokeIdentity(_)
-            | Kind::RestartNotice(_),
+            | Kind::RestartNotice(_)
+            | Kind::AcceptCertificate(_)
+            | Kind::DeclineCertificate(_)
+            | Kind::RevokeCertificate(_)
+            | Kind::RecordCheck(_)
+            | Kind::SubmitAnchor(_)
+            | Kind::ReportConflict(_),
         )
         | None => true,
     }
+}
+
+fn draft_is_normal(draft: &CertificateDraft) -> bool {
+    is_nfc(&draft.r#type)
+        && draft.encrypted.iter().all(|fields| match &fields.content {
+            Some(Content::Reference(reference)) => {
+                is_nfc(&reference.media_type) && is_nfc(&reference.location)
+            }
+            Some(Content::Ciphertext(_)) | None => true,
+        })
 }
 
 /// The name of a body.
