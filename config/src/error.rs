@@ -205,6 +205,9 @@ pub enum Problem {
         /// The name given.
         name: String,
     },
+    /// Every node follows main.
+    #[error("`main` is missing; every node follows it")]
+    MainMissing,
     /// An account of another kind than the list takes.
     #[error("the account is of kind `{actual}`, `{expected}` is needed here")]
     AccountKind {

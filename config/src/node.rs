@@ -123,6 +123,8 @@ pub struct NodeConfig {
     pub log: LogConfig,
     /// Bounds of the gRPC service.
     pub grpc_limits: GrpcLimits,
+    /// Folder of the ciphertexts that are kept off the chains.
+    pub objects: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -134,15 +136,22 @@ struct RawNode {
     listen: String,
     grpc: String,
     metrics: String,
-    #[serde(default = "main_only")]
+    #[serde(default = "all_chains")]
     chains: Vec<String>,
     keys: RawKeys,
     #[serde(default)]
     log: LogConfig,
     #[serde(default)]
     grpc_limits: GrpcLimits,
+    objects: Option<RawObjects>,
     #[serde(default)]
     peers: Vec<RawPeer>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawObjects {
+    folder: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -160,8 +169,13 @@ struct RawPeer {
     address: String,
 }
 
-fn main_only() -> Vec<String> {
-    vec![MAIN.to_owned()]
+/// Names of all chains of a network, main first: what a node hosts if its configuration does not say.
+pub fn all_chains() -> Vec<String> {
+    let sides = SideChain::ALL.iter().map(|side| side.name());
+    std::iter::once(MAIN)
+        .chain(sides)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl NodeConfig {
@@ -184,9 +198,14 @@ impl NodeConfig {
             path: String::new(),
         };
         let folder = document.file().parent().unwrap_or(Path::new(""));
+        let data_dir = path(document, folder, "data_dir", &raw.data_dir)?;
+        let objects = match &raw.objects {
+            Some(objects) => path(document, folder, "objects.folder", &objects.folder)?,
+            None => data_dir.join("objects"),
+        };
         let config = Self {
             name: at.name("name", &raw.name)?,
-            data_dir: path(document, folder, "data_dir", &raw.data_dir)?,
+            data_dir,
             genesis: path(document, folder, "genesis", &raw.genesis)?,
             vote_key: path(document, folder, "keys.vote_key", &raw.keys.vote_key)?,
             network_key: path(document, folder, "keys.network_key", &raw.keys.network_key)?,
@@ -200,6 +219,7 @@ impl NodeConfig {
             peers: peers(document, &raw.peers)?,
             log: raw.log,
             grpc_limits: raw.grpc_limits,
+            objects,
         };
         config
             .check()
@@ -229,6 +249,13 @@ impl NodeConfig {
             }
         }
         check_chains(&self.chains)?;
+        // Agencies fill it; it must not mix with the store.
+        if self.objects == self.data_dir || self.objects.starts_with(self.data_dir.join("store")) {
+            let problem = Problem::Duplicate {
+                first: "data_dir".to_owned(),
+            };
+            return Err(("objects.folder".to_owned(), problem));
+        }
         let limits = &self.grpc_limits;
         let ranges = [
             (
@@ -308,25 +335,19 @@ fn check_chains(chains: &[String]) -> Result<(), (String, Problem)> {
         };
         return Err(("chains".to_owned(), problem));
     }
-    // This release hosts the main chain; side chains are named here once it can host them.
     for (index, chain) in chains.iter().enumerate() {
         let key = format!("chains[{index}]");
-        if chain != MAIN {
-            return Err((
-                key,
-                Problem::UnknownChain {
-                    name: chain.clone(),
-                },
-            ));
+        if chain != MAIN && !SideChain::ALL.iter().any(|side| side.name() == chain) {
+            let name = chain.clone();
+            return Err((key, Problem::UnknownChain { name }));
         }
-        if index > 0 {
-            return Err((
-                key,
-                Problem::Duplicate {
-                    first: "chains[0]".to_owned(),
-                },
-            ));
+        if let Some(first) = chains.iter().take(index).position(|other| other == chain) {
+            let first = format!("chains[{first}]");
+            return Err((key, Problem::Duplicate { first }));
         }
+    }
+    if !chains.iter().any(|chain| chain == MAIN) {
+        return Err(("chains".to_owned(), Problem::MainMissing));
     }
     Ok(())
 }
@@ -415,7 +436,7 @@ grpc = "{grpc}"
 # Prometheus metrics and health over HTTP.
 metrics = "{metrics}"
 
-chains = ["main"]
+chains = ["main", "marriage", "property", "degree", "business", "health"]
 
 # Secret keys, readable by their owner only (mode 0600).
 [keys]
@@ -432,6 +453,11 @@ network_key = "keys/network.key"
 #concurrent_requests = 1024
 #connections = 1024
 #request_timeout_ms = 30000
+
+# Where ciphertexts are kept that are too large for the chains. It grows with what agencies put
+# there; nothing is deleted.
+#[objects]
+#folder = "data/objects"
 "#
         )
     }

@@ -52,6 +52,12 @@ pub struct Timers {
     pub rotation_blocks: u64,
     /// Shortest pause between two blocks while a block's worth of work is not yet there.
     pub block_interval_ms: u64,
+    /// How long an idle side chain rests before an empty block.
+    pub side_heartbeat_ms: u64,
+    /// How long a side block waits at most before a validator anchors it in main.
+    pub anchor_interval_ms: u64,
+    /// After how many side blocks a validator anchors the last one at once.
+    pub anchor_blocks: u64,
 }
 
 /// A file with limits and timers for a new genesis; what is left out has its defaults, a table that
@@ -123,6 +129,9 @@ impl Default for Timers {
             view_timeout_ms: 1_000,
             view_timeout_cap_ms: 30_000,
             heartbeat_ms: 20_000,
+            side_heartbeat_ms: HOUR,
+            anchor_interval_ms: 5_000,
+            anchor_blocks: 50,
             staleness_ms: 60_000,
             clock_bound_ms: 2_000,
             clock_bound_cap_ms: 30_000,
@@ -242,6 +251,14 @@ impl Timers {
             HOUR,
         )?;
         within("timers.heartbeat_ms", self.heartbeat_ms, 100, DAY)?;
+        within("timers.side_heartbeat_ms", self.side_heartbeat_ms, 100, DAY)?;
+        within(
+            "timers.anchor_interval_ms",
+            self.anchor_interval_ms,
+            100,
+            DAY,
+        )?;
+        within("timers.anchor_blocks", self.anchor_blocks, 1, 1_000_000)?;
         within("timers.staleness_ms", self.staleness_ms, 300, 30 * DAY)?;
         within(
             "timers.clock_bound_ms",

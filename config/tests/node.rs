@@ -79,6 +79,12 @@ fn a_configuration_is_read_as_written() {
         4 * 1024 * 1024,
         "a default"
     );
+    assert_eq!(config.objects, PathBuf::from("/srv/node/data/objects"));
+    let elsewhere = text().replace("[log]", "[objects]\nfolder = \"/big/disk\"\n[log]");
+    assert_eq!(
+        read(&elsewhere).unwrap().objects,
+        PathBuf::from("/big/disk")
+    );
     assert_eq!(config.peers.len(), 2);
     assert_eq!(
         config.peers[1].address.socket(),
@@ -98,7 +104,12 @@ fn what_has_a_default_may_be_left_out() {
         .unwrap()
         .0;
     let config = read(&format!("{top}\n[keys]{keys}")).unwrap();
-    assert_eq!(config.chains, ["main"]);
+    assert_eq!(
+        config.chains,
+        [
+            "main", "marriage", "property", "degree", "business", "health"
+        ]
+    );
     assert!(config.peers.is_empty());
     assert_eq!(
         (config.log.filter.as_str(), config.log.format),
@@ -172,6 +183,13 @@ fn every_mistake_is_refused_with_file_line_key_and_reason() {
             "stands at",
         ),
         (
+            "[\"main\"]",
+            "[\"degree\"]",
+            7,
+            "chains",
+            "`main` is missing",
+        ),
+        (
             "/secret/network.key",
             "keys/vote.key",
             11,
@@ -213,6 +231,27 @@ fn every_mistake_is_refused_with_file_line_key_and_reason() {
             18,
             "grpc_limits.concurrent",
             "unknown key",
+        ),
+        (
+            "[grpc_limits]",
+            "[objects]\nfolder = \"\"\n[grpc_limits]",
+            18,
+            "objects.folder",
+            "not a path",
+        ),
+        (
+            "[grpc_limits]",
+            "[objects]\nfolder = \"data\"\n[grpc_limits]",
+            18,
+            "objects.folder",
+            "stands at data_dir",
+        ),
+        (
+            "[grpc_limits]",
+            "[objects]\nfolder = \"data/store/x\"\n[grpc_limits]",
+            18,
+            "objects.folder",
+            "stands at data_dir",
         ),
         (&one, &order_4, 22, "peers[0].network_key", "small-order"),
         (

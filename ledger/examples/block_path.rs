@@ -5,16 +5,17 @@
 //! `cargo run -p certchain-ledger --example block_path -- 40 1000`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use certchain_config::{
     Genesis, GenesisAgency, GenesisContent, GenesisRegistrar, GenesisValidator, Limits, Name,
     OrganisationCode, Timers, Title,
 };
 use certchain_ledger::{
-    audit::{self, AuditOptions},
-    chain::{Chain, ChainOptions},
+    audit::{self, AuditOptions, AuditRules},
+    chain::{Chain, ChainOptions, ChainRules},
     genesis::GenesisBlock,
+    identity::IdentityApplication,
     mempool::Mempool,
     signatures::TransactionVerifier,
     store::{Store, StoreOptions},
@@ -160,9 +161,16 @@ fn main() {
     let genesis = GenesisBlock::main(&genesis(&keys)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), &StoreOptions::default()).unwrap();
-    let chain = Chain::open(store, "main", &genesis, ChainOptions::default()).unwrap();
+    let chain = Chain::open(
+        store,
+        "main",
+        &genesis,
+        ChainRules::main(IdentityApplication),
+        ChainOptions::default(),
+    )
+    .unwrap();
     let verifier = TransactionVerifier::default();
-    let mut mempool = Mempool::new(&chain.head().parameters);
+    let mut mempool = Mempool::new(&chain.head().parameters, Arc::new(IdentityApplication));
 
     const STAGES: [&str; 9] = [
         "decode", "verify", "admit", "pool", "draft", "check", "body", "execute", "commit",
@@ -268,6 +276,7 @@ fn main() {
         folder.path(),
         "main",
         &genesis,
+        AuditRules::main(&IdentityApplication),
         AuditOptions::default(),
         &mut |_| (),
     );

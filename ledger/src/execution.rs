@@ -7,17 +7,21 @@
 use std::collections::{BTreeMap, HashMap};
 
 use certchain_proto::{
-    Address, ChainId, Height, TimeMs, ValidatorSet, transaction::Transaction, wire::v1::Code,
+    Address, ChainId, Height, TimeMs, ValidatorSet,
+    block::Checkpoint,
+    hash::CertificateId,
+    transaction::{Transaction, Witness},
+    wire::v1::{Code, transaction_body::Kind},
 };
 
 use crate::{
-    identity::{self, RestartNoticeRecord},
+    identity::RestartNoticeRecord,
     parameters::ChainParameters,
-    receipt::Receipt,
+    receipt::{Receipt, lines_root},
     refusal::Refusal,
     signatures::VerifiedTransaction,
     state::StateKey,
-    view::{Overlay, ReadError, StateView, Value},
+    view::{BlockNames, Overlay, ReadError, StateView, Value},
 };
 
 /// What execution may know of the block that it is for.
@@ -33,23 +37,126 @@ pub struct BlockContext<'a> {
     pub parameters: &'a ChainParameters,
     /// The set that decides the block.
     pub validators: &'a ValidatorSet,
+    /// On a side chain: main, as it was after the block that the header names as checkpoint.
+    pub main: Option<MainState<'a>>,
+    /// The chain's own earlier blocks.
+    pub blocks: Option<&'a dyn BlockNames>,
+}
+
+/// Main's state at a checkpoint: it answers every identity question of a side block.
+#[derive(Clone, Copy)]
+pub struct MainState<'a> {
+    /// The values after that block.
+    pub view: &'a dyn StateView,
+    /// The block.
+    pub checkpoint: Checkpoint,
+    /// Its time.
+    pub time: TimeMs,
+}
+
+impl std::fmt::Debug for MainState<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MainState(at {})", self.checkpoint.height)
+    }
+}
+
+/// What the transactions of a chain mean: the rules that execution follows.
+///
+/// Implementations are pure functions of what they are given: no clock, no randomness, nothing that
+/// differs between two nodes.
+pub trait Application: Send + Sync + std::fmt::Debug {
+    /// The keys of the chain's own state that [`Self::execute`] may read for a transaction, so that
+    /// they can be fetched together and conflicts inside a block be seen. Reading a key that is not
+    /// named here would let a conflict pass unseen.
+    fn reads(&self, transaction: &Transaction) -> Vec<StateKey>;
+
+    /// Block time from which a transaction can no longer be executed, as it alone shows: its
+    /// `valid_until`, or earlier if what it carries ends earlier.
+    fn deadline(&self, transaction: &Transaction) -> TimeMs {
+        transaction.valid_until()
+    }
+
+    /// Executes one transaction on a state.
+    ///
+    /// # Errors
+    /// A refusal, or that the state cannot be read.
+    fn execute(
+        &self,
+        view: &dyn StateView,
+        block: &BlockContext<'_>,
+        transaction: &Transaction,
+    ) -> Result<Effects, Stop>;
 }
 
 /// What a transaction that succeeds changes.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// The account that it made or changed.
-    pub subject: Option<Address>,
+    /// What it made or changed.
+    pub subject: Option<Subject>,
+    /// What became of each line of a batch; its receipt commits to them.
+    pub lines: Vec<Line>,
+    /// What to find under whose address. Derived data: it stays out of the state tree.
+    pub index: Vec<IndexEntry>,
     /// New values, each key once; `None` deletes.
     pub writes: Vec<(StateKey, Option<Value>)>,
     /// A validator's notice, for its engine.
     pub restart: Option<RestartNoticeRecord>,
 }
 
+/// What a receipt says that a transaction made or changed: 32 bytes whose meaning the kind tells.
+pub type Subject = [u8; 32];
+
+/// Topics of the index: which list of an address an entry belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Certificates issued to the address.
+    Held,
+    /// Certificates issued by the address.
+    Issued,
+    /// Checks of certificates that the address holds.
+    Checked,
+    /// Checks that the address made.
+    Checks,
+}
+
+impl Topic {
+    /// The byte in database keys.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Held => 1,
+            Self::Issued => 2,
+            Self::Checked => 3,
+            Self::Checks => 4,
+        }
+    }
+}
+
+/// One entry of a list that belongs to an address. Entries of a list are in the order of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// Whose list.
+    pub owner: Address,
+    /// Which list.
+    pub topic: Topic,
+    /// What is listed: a certificate's or a check's id.
+    pub id: [u8; 32],
+}
+
+/// What became of one line of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// [`Code::Ok`], or why it was refused.
+    pub code: Code,
+    /// The certificate.
+    pub certificate: CertificateId,
+}
+
 /// Why execution of one transaction ended early.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub enum Stop {
+    /// The transaction breaks a rule.
     Refused(Refusal),
+    /// The state cannot be read.
     Failed(ReadError),
 }
 
@@ -105,25 +212,83 @@ pub(crate) fn check_validity(
     Ok(())
 }
 
+/// Checks that a transaction may stand in a block whose checkpoint is as old as this block's.
+///
+/// # Errors
+/// `StaleCheckpoint` if the checkpoint is older than the bound and the kind needs a newer one.
+pub fn check_fresh(block: &BlockContext<'_>, transaction: &Transaction) -> Result<(), Refusal> {
+    let Some(main) = &block.main else {
+        return Ok(());
+    };
+    let (age, most) = (
+        block.time.since(main.time),
+        block.parameters.timers.staleness_ms,
+    );
+    if age <= most || runs_when_stale(transaction.kind()) {
+        return Ok(());
+    }
+    let detail = format!("main's last known block is {age} ms old, {most} are allowed");
+    Err(Refusal::about(Code::StaleCheckpoint, detail))
+}
+
 /// Evaluates one transaction alone. The caller has checked envelope and replay.
 ///
 /// # Errors
 /// If the state cannot be read; a refusal is inside.
 pub fn evaluate(
+    application: &dyn Application,
     view: &dyn StateView,
     block: &BlockContext<'_>,
     transaction: &Transaction,
 ) -> Result<Result<Effects, Refusal>, ReadError> {
-    match identity::execute(view, block, transaction) {
+    match application.execute(view, block, transaction) {
         Ok(effects) => Ok(Ok(effects)),
         Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
         Err(Stop::Failed(error)) => Err(error),
     }
 }
 
-/// The keys that the evaluation of a transaction may read.
-pub fn reads(transaction: &Transaction) -> Vec<StateKey> {
-    identity::reads(transaction)
+/// Checks the number of signatures alone; who they are is for the caller to check.
+///
+/// # Errors
+/// If there are fewer or more than needed.
+pub fn check_signer_count(transaction: &Transaction, needed: usize) -> Result<(), Refusal> {
+    let actual = transaction.witnesses().len();
+    let detail = || format!("{actual} signatures, this kind has {needed}");
+    match actual.cmp(&needed) {
+        std::cmp::Ordering::Less => Err(Refusal::about(Code::MissingSigner, detail())),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(Refusal::about(Code::SurplusSigner, detail())),
+    }
+}
+
+/// Checks that a key, which the state names, has signed at its place.
+///
+/// # Errors
+/// `WrongKey` if another key stands there, `MissingSigner` if it stands elsewhere.
+pub fn check_signed_by(
+    transaction: &Transaction,
+    place: usize,
+    key: &[u8; 32],
+) -> Result<(), Refusal> {
+    let holds = |w: &Witness| w.public_key == *key;
+    if transaction.witnesses().get(place).is_some_and(holds) {
+        return Ok(());
+    }
+    let code = match transaction.witnesses().iter().any(holds) {
+        true => Code::MissingSigner,
+        false => Code::WrongKey,
+    };
+    Err(Refusal::about(code, format!("signature {place}")))
+}
+
+/// Whether a kind may stand in a side block whose checkpoint is older than the staleness bound: what
+/// ends or checks certificates, and notices of restarted validators.
+pub const fn runs_when_stale(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::RevokeCertificate(_) | Kind::RecordCheck(_) | Kind::RestartNotice(_)
+    )
 }
 
 /// What all transactions of a block change together.
@@ -135,6 +300,10 @@ pub struct BlockEffects {
     pub writes: BTreeMap<StateKey, Option<Value>>,
     /// Notices of validators, in order.
     pub restarts: Vec<RestartNoticeRecord>,
+    /// The lines of batches: place of the transaction, and its lines.
+    pub lines: Vec<(u32, Vec<Line>)>,
+    /// Entries of the index: place of the transaction, number among its entries, entry.
+    pub index: Vec<(u32, u32, IndexEntry)>,
 }
 
 /// Runs a block whose transactions have been evaluated alone on `view`, the state before it.
@@ -142,6 +311,7 @@ pub struct BlockEffects {
 /// # Errors
 /// If the state cannot be read.
 pub fn run_block(
+    application: &dyn Application,
     view: &dyn StateView,
     block: &BlockContext<'_>,
     transactions: &[VerifiedTransaction],
@@ -155,18 +325,30 @@ pub fn run_block(
         receipts: Vec::with_capacity(transactions.len()),
         ..BlockEffects::default()
     };
-    for (transaction, effects) in transactions.iter().zip(alone) {
-        let disturbed = reads(transaction)
+    for (place, (transaction, effects)) in (0u32..).zip(transactions.iter().zip(alone)) {
+        let disturbed = application
+            .reads(transaction)
             .iter()
             .any(|key| overlay.changed.contains_key(key));
         let result = match disturbed {
-            true => evaluate(&overlay, block, transaction)?,
+            true => evaluate(application, &overlay, block, transaction)?,
             false => Ok(effects),
         };
         match result {
             Ok(effects) => {
+                // A batch's receipt stands for all its lines.
+                let subject = match effects.lines.is_empty() {
+                    true => effects.subject,
+                    false => Some(*lines_root(&effects.lines).as_bytes()),
+                };
                 done.receipts
-                    .push(Receipt::executed(transaction.id(), effects.subject));
+                    .push(Receipt::executed(transaction.id(), subject));
+                if !effects.lines.is_empty() {
+                    done.lines.push((place, effects.lines));
+                }
+                let entries = (0u32..).zip(effects.index);
+                done.index
+                    .extend(entries.map(|(number, entry)| (place, number, entry)));
                 overlay.changed.extend(effects.writes);
                 done.restarts.extend(effects.restart);
             }

@@ -219,8 +219,9 @@ mod on_disk {
 
     use super::{Network, START, verified};
     use crate::{
-        chain::{Chain, ChainOptions, CheckedBlock, Committed, Draft, Executed},
+        chain::{Chain, ChainOptions, ChainRules, CheckedBlock, Committed, Draft, Executed},
         genesis::GenesisBlock,
+        identity::IdentityApplication,
         signatures::VerifiedTransaction,
         store::{Store, StoreOptions},
     };
@@ -243,7 +244,8 @@ mod on_disk {
 
     pub(crate) fn open(path: &Path, genesis: &GenesisBlock) -> Chain {
         let store = Store::open(path, &small()).unwrap();
-        Chain::open(store, NAME, genesis, ChainOptions::default()).unwrap()
+        let rules = ChainRules::main(IdentityApplication);
+        Chain::open(store, NAME, genesis, rules, ChainOptions::default()).unwrap()
     }
 
     impl Node {

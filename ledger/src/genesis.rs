@@ -20,6 +20,7 @@ use crate::{
     identity::{IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, keys},
     merkle,
     parameters::ChainParameters,
+    side_chains::CreationRecord,
     state::{MemoryStore, StateError, StateKey, StateTree},
     view::Value,
 };
@@ -43,19 +44,73 @@ impl GenesisBlock {
     /// # Errors
     /// If the state tree refuses the leaves, which a valid genesis never causes.
     pub fn main(genesis: &Genesis) -> Result<Self, StateError> {
+        Self::main_with(genesis, BTreeMap::new())
+    }
+
+    /// The main chain's genesis block with leaves beside those of identities.
+    ///
+    /// # Errors
+    /// As [`Self::main`].
+    pub fn main_with(
+        genesis: &Genesis,
+        more: BTreeMap<StateKey, Value>,
+    ) -> Result<Self, StateError> {
         let parameters = ChainParameters {
             limits: genesis.limits.clone(),
             timers: genesis.timers.clone(),
             tag_key_version: genesis.tag_key_version,
         };
-        let leaves = leaves(genesis, &parameters);
+        let mut leaves = leaves(genesis, &parameters);
+        leaves.extend(more);
+        let validators = genesis.validator_set().clone();
+        Self::of(
+            genesis.chain_id(),
+            genesis.time_ms,
+            validators,
+            parameters,
+            leaves,
+        )
+    }
+
+    /// The genesis block of a side chain that the genesis of main creates. It names no checkpoint,
+    /// since main's genesis block names it.
+    ///
+    /// # Errors
+    /// As [`Self::main`].
+    pub fn side(
+        genesis: &Genesis,
+        name: &str,
+        more: BTreeMap<StateKey, Value>,
+    ) -> Result<Self, StateError> {
+        let mut timers = genesis.timers.clone();
+        timers.heartbeat_ms = timers.side_heartbeat_ms;
+        let parameters = ChainParameters {
+            limits: genesis.limits.clone(),
+            timers,
+            tag_key_version: genesis.tag_key_version,
+        };
+        let chain = CreationRecord::of_genesis(genesis).chain_id(&genesis.chain_id(), name);
+        let validators = genesis.validator_set().clone();
+        let mut leaves = more;
+        let mut set = |key, value: Vec<u8>| leaves.insert(key, Arc::from(value));
+        set(keys::parameters(), codec::encode(&parameters));
+        set(keys::validators(), codec::encode(&validators));
+        Self::of(chain, genesis.time_ms, validators, parameters, leaves)
+    }
+
+    fn of(
+        chain: ChainId,
+        time: TimeMs,
+        validators: ValidatorSet,
+        parameters: ChainParameters,
+        leaves: BTreeMap<StateKey, Value>,
+    ) -> Result<Self, StateError> {
         let tree = StateTree::open(MemoryStore::default(), None, 1)?;
         let hashed = leaves
             .iter()
             .map(|(key, value)| (*key, Some(ValueHash::of(value))));
         let state_root = tree.apply(None, hashed)?.root();
-        let validators = genesis.validator_set().clone();
-        let header = header(genesis.chain_id(), genesis.time_ms, &validators);
+        let header = header(chain, time, &validators);
         let outcome = Outcome {
             state_root,
             receipts_root: merkle::receipts_root(&[]),

@@ -103,7 +103,7 @@ fn records_of_the_state() {
     let expected = format!("0101000000000000000200{}0400000000000000", rep("03"));
     assert_eq!(hex::encode(notice.encode()), expected);
     let parameters = codec::encode(&ChainParameters::default());
-    assert_eq!(parameters.len(), 15 * 8 + 4);
+    assert_eq!(parameters.len(), 18 * 8 + 4);
     assert_eq!(
         ChainParameters::decode(&parameters),
         Ok(ChainParameters::default())
@@ -113,7 +113,7 @@ fn records_of_the_state() {
 #[test]
 fn hashes_and_roots() {
     let id = TransactionId::from_bytes([1; 32]);
-    let made = Receipt::executed(id, Some(Address::from_bytes([2; 32])));
+    let made = Receipt::executed(id, Some([2; 32]));
     let failed = Receipt::failed(id, Code::TagTaken);
     assert_eq!(
         hex::encode(made.encode()),
@@ -155,9 +155,9 @@ fn hashes_and_roots() {
         "0780efd8d15db8763bbb66e736ec8ccd3d9e9d21c96474af64fcdc9afce15d45",
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
         "364c4657390669b2af4262063e1e1d57ad1f323f988ed561931876e1004ddc11",
-        "f30405173879517e01166f14d2921ec7a5493570005758f831c4e7f3dc18ff42",
-        "3b1debbc792ecc65ab7c2ad4d247e51da930f9bfe1c36ff0efee3628a74417db",
-        "5c77eb4d5e812e8ca56adf59fe99eb0485e7d97d3757dd1b18a14b580773d023",
+        "0635f18fbe3eaf55f0317b2866adbe88d49b6b3f25b6d1a843fbe4b6e483f479",
+        "65e12f948bc8381d053ca9f824b5cd402a9ce5ffe41ab395fbc03f905d210de5",
+        "805f3f2100ba93ae3a746ea1560ea781afd5d26cd90a75dba6a1cf65eab6e984",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

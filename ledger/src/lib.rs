@@ -31,8 +31,10 @@ pub mod merkle;
 pub mod parameters;
 pub mod receipt;
 pub mod refusal;
+pub mod side_chains;
 pub mod signatures;
 pub mod state;
+pub mod versioned;
 pub mod view;
 
 #[cfg(feature = "store")]

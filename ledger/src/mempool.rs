@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher as _,
+    sync::Arc,
 };
 
 use certchain_proto::{
@@ -18,7 +19,7 @@ use certchain_proto::{
 };
 
 use crate::{
-    execution::{check_validity, reads},
+    execution::{Application, check_validity},
     parameters::ChainParameters,
     refusal::Refusal,
     signatures::VerifiedTransaction,
@@ -47,6 +48,8 @@ pub enum Inserted {
 #[derive(Debug)]
 pub struct Mempool {
     parameters: ChainParameters,
+    /// Tells what decides whether a transaction is admissible.
+    application: Arc<dyn Application>,
     /// By order of arrival.
     queue: BTreeMap<u64, Entry>,
     places: HashMap<TransactionId, u64>,
@@ -66,6 +69,8 @@ struct Entry {
     others: Vec<VerifiedTransaction>,
     /// Short names of the state keys that decide whether it is admissible.
     reads: Box<[u64]>,
+    /// Block time from which it can no longer be executed.
+    deadline: TimeMs,
 }
 
 /// Who answers for a transaction's place. What an authority submits for many and what it submits for
@@ -86,17 +91,27 @@ fn sender(transaction: &Transaction) -> Sender {
         | Kind::RecoverKey(_)
         | Kind::SuspendIdentity(_)
         | Kind::ReinstateIdentity(_)
-        | Kind::RevokeIdentity(_) => true,
-        Kind::RotateKey(_) | Kind::RestartNotice(_) => false,
+        | Kind::RevokeIdentity(_)
+        | Kind::IssueCertificate(_)
+        | Kind::IssueBatch(_)
+        | Kind::RevokeCertificate(_) => true,
+        Kind::RotateKey(_)
+        | Kind::RestartNotice(_)
+        | Kind::AcceptCertificate(_)
+        | Kind::DeclineCertificate(_)
+        | Kind::RecordCheck(_)
+        | Kind::SubmitAnchor(_)
+        | Kind::ReportConflict(_) => false,
     };
     Sender { key, authority }
 }
 
 impl Mempool {
     /// An empty one with the bounds of these parameters.
-    pub fn new(parameters: &ChainParameters) -> Self {
+    pub fn new(parameters: &ChainParameters, application: Arc<dyn Application>) -> Self {
         Self {
             parameters: parameters.clone(),
+            application,
             queue: BTreeMap::new(),
             places: HashMap::new(),
             witnesses: HashMap::new(),
@@ -121,11 +136,14 @@ impl Mempool {
         self.check_room(&transaction)?;
         self.count(&transaction, self.next);
         self.places.insert(transaction.id(), self.next);
-        let reads = reads(&transaction)
+        let reads = self
+            .application
+            .reads(&transaction)
             .iter()
             .map(|key| self.hasher.hash_one(key))
             .collect();
         let entry = Entry {
+            deadline: self.application.deadline(&transaction),
             transaction,
             others: Vec::new(),
             reads,
@@ -253,9 +271,17 @@ impl Mempool {
     ) -> Vec<VerifiedTransaction> {
         let mut chosen = Vec::new();
         let mut bytes = 0u64;
-        for Entry { transaction, .. } in self.queue.values() {
+        for entry in self.queue.values() {
+            let Entry {
+                transaction,
+                deadline,
+                ..
+            } = entry;
             if chosen.len() >= max_count {
                 break;
+            }
+            if *deadline <= time {
+                continue;
             }
             if check_validity(transaction, &self.parameters, time).is_err() {
                 continue;
@@ -304,8 +330,8 @@ impl Mempool {
 
     /// Drops what can no longer be executed at `time`, and names it.
     pub fn expire(&mut self, time: TimeMs) -> Vec<TransactionId> {
-        let late = self.iter().filter(|t| t.valid_until() <= time);
-        let ids: Vec<TransactionId> = late.map(|t| t.id()).collect();
+        let late = self.queue.values().filter(|entry| entry.deadline <= time);
+        let ids: Vec<TransactionId> = late.map(|entry| entry.transaction.id()).collect();
         self.remove(&ids);
         ids
     }
@@ -340,7 +366,7 @@ mod tests {
     fn pool(change: impl FnOnce(&mut ChainParameters)) -> Mempool {
         let mut parameters = ChainParameters::default();
         change(&mut parameters);
-        Mempool::new(&parameters)
+        Mempool::new(&parameters, Arc::new(crate::identity::IdentityApplication))
     }
 
     #[test]

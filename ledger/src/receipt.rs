@@ -1,11 +1,16 @@
 //! Receipts: what became of each transaction of a block.
 
 use certchain_proto::{
-    Address, Height, codec, context,
-    hash::{BlockId, ReceiptHash, TransactionId, hash_parts},
+    Height, codec, context,
+    hash::{BlockId, CertificateId, LinesRoot, ReceiptHash, TransactionId, hash_parts},
     wire::v1::Code,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    execution::{Line, Subject},
+    merkle,
+};
 
 /// Length of every encoded receipt.
 pub const RECEIPT_BYTES: usize = 32 + 2 + 32;
@@ -18,18 +23,18 @@ pub struct Receipt {
     pub transaction: TransactionId,
     /// The number of a [`Code`]; 0 if it took effect.
     code: u16,
-    /// Address of the account that it made or changed; zeros stand for none.
+    /// What it made or changed: the address of an account, the id of a certificate or of a check, or
+    /// the root over the lines of a batch; zeros stand for none.
     subject: [u8; 32],
 }
 
 impl Receipt {
     /// The receipt of a transaction that took effect.
-    pub fn executed(transaction: TransactionId, subject: Option<Address>) -> Self {
-        let subject = subject.map_or([0; 32], |address| *address.as_bytes());
+    pub fn executed(transaction: TransactionId, subject: Option<Subject>) -> Self {
         Self {
             transaction,
             code: 0,
-            subject,
+            subject: subject.unwrap_or_default(),
         }
     }
 
@@ -44,7 +49,7 @@ impl Receipt {
     }
 
     /// Puts a receipt together from its parts, as received.
-    pub fn from_parts(transaction: TransactionId, code: Code, subject: Option<Address>) -> Self {
+    pub fn from_parts(transaction: TransactionId, code: Code, subject: Option<Subject>) -> Self {
         Self {
             code: code as i32 as u16,
             ..Self::executed(transaction, subject)
@@ -62,9 +67,9 @@ impl Receipt {
         self.code == 0
     }
 
-    /// The account that it made or changed.
-    pub fn subject(&self) -> Option<Address> {
-        (self.subject != [0; 32]).then(|| Address::from_bytes(self.subject))
+    /// What it made or changed; its kind tells what the bytes mean.
+    pub fn subject(&self) -> Option<Subject> {
+        (self.subject != [0; 32]).then_some(self.subject)
     }
 
     /// The bytes that are hashed.
@@ -90,6 +95,51 @@ impl Receipt {
     }
 }
 
+/// Length of every encoded line of a batch's receipt.
+pub const LINE_BYTES: usize = 2 + 32;
+
+/// The bytes of a line that are hashed and stored: its code, little-endian, and the certificate's id.
+pub fn encode_line(line: &Line) -> [u8; LINE_BYTES] {
+    let mut bytes = [0; LINE_BYTES];
+    bytes[..2].copy_from_slice(&(line.code as i32 as u16).to_le_bytes());
+    bytes[2..].copy_from_slice(line.certificate.as_bytes());
+    bytes
+}
+
+/// All lines of a batch, one after the other.
+pub fn encode_lines(lines: &[Line]) -> Vec<u8> {
+    lines.iter().flat_map(encode_line).collect()
+}
+
+/// Reads what [`encode_lines`] wrote; `None` if it is no such bytes.
+pub fn decode_lines(bytes: &[u8]) -> Option<Vec<Line>> {
+    let (lines, []) = bytes.as_chunks::<LINE_BYTES>() else {
+        return None;
+    };
+    lines
+        .iter()
+        .map(|bytes| {
+            let (code, id) = bytes.split_first_chunk::<2>()?;
+            Some(Line {
+                code: Code::try_from(i32::from(u16::from_le_bytes(*code))).ok()?,
+                certificate: CertificateId::from_slice(id)?,
+            })
+        })
+        .collect()
+}
+
+/// The leaf of a line in the tree over a batch's lines.
+pub fn line_hash(line: &Line) -> ReceiptHash {
+    ReceiptHash::from_bytes(hash_parts(context::RECEIPT_LINE, &[&encode_line(line)]))
+}
+
+/// What a batch's receipt names as its subject: the root over its lines, of the same form as the
+/// root over a block's receipts, which proves each line.
+pub fn lines_root(lines: &[Line]) -> LinesRoot {
+    let leaves: Vec<ReceiptHash> = lines.iter().map(line_hash).collect();
+    LinesRoot::from_bytes(*merkle::receipts_root(&leaves).as_bytes())
+}
+
 /// A receipt and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocatedReceipt {
@@ -112,7 +162,7 @@ mod tests {
     fn the_fixed_encoding_is_the_codecs() {
         let id = TransactionId::from_bytes([7; 32]);
         for receipt in [
-            Receipt::executed(id, Some(Address::from_bytes([3; 32]))),
+            Receipt::executed(id, Some([3; 32])),
             Receipt::executed(id, None),
             Receipt::failed(id, Code::TagTaken),
         ] {

@@ -93,5 +93,39 @@ pub const fn advice(code: Code) -> &'static str {
         Code::NotSuspended => "the account is not suspended; nothing is to be lifted",
         Code::UnknownValidator => "epoch or validator is not of the present set; look it up again",
         Code::Unavailable => "the node is stopping or its chain has halted; use another node",
+        Code::UnknownCertificate => {
+            "this chain has no certificate with this id; check the id and the chain"
+        }
+        Code::UnknownType => {
+            "the chain's catalogue has no such type; look up its types, or use another chain"
+        }
+        Code::NotAccredited => {
+            "the agency is not accredited for this type; ask the governance of the network"
+        }
+        Code::ClaimTaken => "a certificate that excludes this one is in force; end that one first",
+        Code::CertificateTaken => "this certificate was issued already; read its record",
+        Code::WrongRecipient => {
+            "the fields are not encrypted to the holder's present key; look it up, encrypt anew"
+        }
+        Code::WrongStatus => "the certificate's status does not allow this; look it up",
+        Code::NotHolder => "the account is not a holder of the certificate; use one that is",
+        Code::PresentationExpired => {
+            "the presentation's time is over or too far off; ask the holder for a new one"
+        }
+        Code::PresentationUsed => {
+            "this presentation was recorded already; ask the holder for a new one"
+        }
+        Code::WrongVerifier => {
+            "the presentation is for another verifier; ask the holder for one of your own"
+        }
+        Code::StaleCheckpoint => {
+            "the chain's view of main is too old: only revocations and checks run; wait for main"
+        }
+        Code::UnknownChain => "main knows no side chain with this id; look its id up",
+        Code::OldAnchor => "a later block is anchored already; nothing is to be done",
+        Code::OldEpoch => "the block is not of the side chain's present epoch; anchor a later one",
+        Code::BadProof => "a certificate or proof does not hold; build it again from the chain",
+        Code::Frozen => "the side chain is frozen; governance must name the block that lives",
+        Code::NoConflict => "both headers can be of one chain; nothing is to be frozen",
     }
 }

@@ -2,9 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use certchain_proto::codec::DecodeError;
+use certchain_proto::{
+    Height,
+    codec::DecodeError,
+    hash::{BlockId, StateRoot},
+};
 
-use crate::state::{StateError, StateKey, StoreFailure};
+use crate::{
+    state::{StateError, StateKey, StoreFailure},
+    versioned::RecordError,
+};
 
 /// A value of the state as hashed.
 pub type Value = Arc<[u8]>;
@@ -38,6 +45,11 @@ impl From<StateError> for ReadError {
 }
 
 impl ReadError {
+    /// A record that is not what its key says.
+    pub fn record(key: StateKey, source: RecordError) -> Self {
+        Self::value(key, source)
+    }
+
     pub(crate) fn value(key: StateKey, source: DecodeError) -> Self {
         Self::Value {
             key: Box::new(key),
@@ -53,6 +65,16 @@ pub trait StateView {
     /// # Errors
     /// If what lies below fails.
     fn value(&self, key: &StateKey) -> Result<Option<Value>, ReadError>;
+}
+
+/// Names and state roots of a chain's own earlier blocks.
+pub trait BlockNames: std::fmt::Debug {
+    /// The name of the block at a height and the root of the state after it; none from the block on
+    /// that is being executed.
+    ///
+    /// # Errors
+    /// If what lies below fails.
+    fn block(&self, height: Height) -> Result<Option<(BlockId, StateRoot)>, ReadError>;
 }
 
 /// Values in memory; what is not there is absent.

@@ -6,6 +6,7 @@
 //! database, none missing, none surplus. Nothing is written. The state of the replay is kept in
 //! memory, so an audit needs memory for the whole state.
 
+mod anchors;
 mod compare;
 mod load;
 mod replay;
@@ -15,12 +16,14 @@ use std::{path::Path, sync::Arc};
 use certchain_proto::{ChainId, Height};
 
 use crate::{
-    chain::{chain_number, head_pointer},
+    chain::{MainReader, chain_number, head_pointer},
+    execution::Application,
     genesis::GenesisBlock,
     store::{Store, StoreError, StoreOptions},
 };
 
-use replay::Replay;
+pub use anchors::{AnchorReport, compare_anchors};
+use replay::{Replay, Rules};
 
 /// How an audit works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,26 @@ impl Default for AuditOptions {
         Self {
             threads: 2,
             store: StoreOptions::default(),
+        }
+    }
+}
+
+/// What the blocks of the audited chain mean, and what they stand on.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditRules<'a> {
+    /// The rules of its transactions.
+    pub application: &'a dyn Application,
+    /// On a side chain: main's name in the same database. Its own audit must have passed, since
+    /// identity questions are answered from what it stored.
+    pub main: Option<&'a str>,
+}
+
+impl<'a> AuditRules<'a> {
+    /// The rules of a chain that stands on no other.
+    pub const fn main(application: &'a dyn Application) -> Self {
+        Self {
+            application,
+            main: None,
         }
     }
 }
@@ -97,6 +120,7 @@ pub fn run(
     path: &Path,
     name: &str,
     genesis: &GenesisBlock,
+    rules: AuditRules<'_>,
     options: AuditOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> AuditReport {
@@ -107,7 +131,7 @@ pub fn run(
         transactions: 0,
         failure: None,
     };
-    if let Err(failure) = audit(path, name, genesis, options, progress, &mut report) {
+    if let Err(failure) = audit(path, name, genesis, rules, options, progress, &mut report) {
         report.failure = Some(failure);
     }
     report
@@ -117,6 +141,7 @@ fn audit(
     path: &Path,
     name: &str,
     genesis: &GenesisBlock,
+    rules: AuditRules<'_>,
     options: AuditOptions,
     progress: &mut dyn FnMut(Progress),
     report: &mut AuditReport,
@@ -140,7 +165,23 @@ fn audit(
     let (head, head_id) = head_pointer(&store, number).map_err(unknown)?;
     report.head = head;
 
-    let mut replay = Replay::start(Arc::clone(&store), number, genesis)?;
+    let main = match rules.main {
+        None => None,
+        Some(main) => {
+            let (number, _) = chain_number(&store, main)
+                .map_err(unknown)?
+                .ok_or_else(|| Failure {
+                    height: None,
+                    reason: format!("the database holds no chain {main}"),
+                })?;
+            Some(MainReader::new(Arc::clone(&store), number))
+        }
+    };
+    let rules = Rules {
+        application: rules.application,
+        main,
+    };
+    let mut replay = Replay::start(Arc::clone(&store), number, genesis, rules)?;
     load::each_block(&store, number, head, options.threads, &mut |loaded| {
         let height = replay.next_height();
         let loaded = loaded.map_err(|reason| Failure::at(height, reason))?;

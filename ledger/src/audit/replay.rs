@@ -9,25 +9,29 @@ use std::{
 use certchain_proto::{
     Height, TimeMs, View,
     certificate::Ed25519Verifier,
-    hash::{BlockId, ReceiptHash, TransactionId, ValueHash},
+    hash::{BlockId, ReceiptHash, StateRoot, TransactionId, ValueHash},
 };
 
 use super::{Failure, load::Loaded};
 use crate::{
     chain::{
-        BLOCK_TAG, Head, TRANSACTION_TAG, check_contents, check_header, check_parent_certificate,
-        decode_parameters, decode_set, encode_place, header, history_key, number_key,
+        BLOCK_TAG, Head, ListPosition, MainAt, MainReader, TRANSACTION_TAG, check_checkpoint,
+        check_contents, check_header, check_parent_certificate, decode_parameters, decode_set,
+        encode_place, header, history_key, list_key, main_at, number_key,
     },
     evidence::SealedHeader,
-    execution::{BlockContext, check_envelope, evaluate, run_block},
+    execution::{
+        Application, BlockContext, IndexEntry, Line, check_envelope, check_fresh, evaluate,
+        run_block,
+    },
     genesis::GenesisBlock,
     history::{History, NodePosition},
     identity::keys,
     merkle,
-    receipt::Receipt,
+    receipt::{Receipt, encode_lines},
     state::{MemoryStore, Pending, StateKey, StateTree},
     store::{HISTORY, INDEX, PAST_VALUES, RECEIPTS, Store},
-    view::{ReadError, StateView, Value},
+    view::{BlockNames, ReadError, StateView, Value},
 };
 
 /// The newest value of every key that ever had one, and the block that set it.
@@ -44,12 +48,33 @@ impl StateView for InMemory<'_> {
 /// How many entries a sound database has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
+    pub(super) receipts: u64,
     pub(super) index: u64,
     pub(super) past_values: u64,
     pub(super) history: u64,
 }
 
-pub(super) struct Replay {
+/// Names and state roots of the blocks so far, by height.
+#[derive(Debug, Default)]
+struct Names(Vec<(BlockId, StateRoot)>);
+
+impl BlockNames for Names {
+    fn block(&self, height: Height) -> Result<Option<(BlockId, StateRoot)>, ReadError> {
+        let place = usize::try_from(height.get()).unwrap_or(usize::MAX);
+        Ok(self.0.get(place).copied())
+    }
+}
+
+/// What the blocks mean and stand on.
+pub(super) struct Rules<'a> {
+    pub(super) application: &'a dyn Application,
+    /// Main in the same database, audited before.
+    pub(super) main: Option<MainReader>,
+}
+
+pub(super) struct Replay<'a> {
+    rules: Rules<'a>,
+    names: Names,
     store: Arc<Store>,
     number: u16,
     head: Head,
@@ -63,11 +88,12 @@ pub(super) struct Replay {
     transactions: u64,
 }
 
-impl Replay {
+impl<'a> Replay<'a> {
     pub(super) fn start(
         store: Arc<Store>,
         number: u16,
         genesis: &GenesisBlock,
+        rules: Rules<'a>,
     ) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::at(Height::ZERO, error);
         match header(&store, number, Height::ZERO) {
@@ -102,7 +128,10 @@ impl Replay {
             parameters: Arc::new(genesis.parameters.clone()),
             next_history_root: history.root(),
         };
+        let names = Names(vec![(genesis.id(), genesis.block.outcome.state_root)]);
         let mut replay = Self {
+            rules,
+            names,
             store,
             number,
             head,
@@ -171,14 +200,24 @@ impl Replay {
             .verify(header.chain, &self.head.validators, &Ed25519Verifier)
             .map_err(|e| text(&e))?;
 
-        self.forget(header.time_ms);
+        forget(
+            &mut self.recent,
+            &mut self.recent_order,
+            header.time_ms,
+            self.head.parameters.limits.transaction_window_ms,
+        );
+        let main = main_at(self.rules.main.as_ref(), header.checkpoint).map_err(|e| text(&e))?;
+        check_checkpoint(&self.head, header, main.as_ref()).map_err(|e| text(&e))?;
         let context = BlockContext {
             chain: header.chain,
             height: header.height,
             time: header.time_ms,
             parameters: &self.head.parameters,
             validators: &self.head.validators,
+            main: main.as_ref().map(MainAt::state),
+            blocks: Some(&self.names),
         };
+        let application = self.rules.application;
         let view = InMemory(&self.values);
         let mut alone = Vec::with_capacity(transactions.len());
         for (index, transaction) in transactions.iter().enumerate() {
@@ -190,10 +229,13 @@ impl Replay {
             if self.recent.contains_key(&transaction.id()) {
                 return Err(refused(&"it was executed already"));
             }
-            let result = evaluate(&view, &context, transaction).map_err(|e| text(&e))?;
+            check_fresh(&context, transaction).map_err(|refusal| refused(&refusal))?;
+            let result =
+                evaluate(application, &view, &context, transaction).map_err(|e| text(&e))?;
             alone.push(result.map_err(|refusal| refused(&refusal))?);
         }
-        let done = run_block(&view, &context, &transactions, alone).map_err(|e| text(&e))?;
+        let done =
+            run_block(application, &view, &context, &transactions, alone).map_err(|e| text(&e))?;
 
         let hashed = done
             .writes
@@ -218,7 +260,49 @@ impl Replay {
         if encoded != stored {
             return Err("the stored receipts are not those of the execution".to_owned());
         }
+        self.compare_lines(header.height, &done.lines)?;
+        self.compare_lists(header.height, &done.index)?;
         self.finish(sealed, done.writes, pending, &done.receipts)
+    }
+
+    /// Compares the lines of batches.
+    fn compare_lines(
+        &mut self,
+        height: Height,
+        batches: &[(u32, Vec<Line>)],
+    ) -> Result<(), String> {
+        for (place, lines) in batches {
+            let stored = self.entry(RECEIPTS, &[&height.to_be_bytes(), &place.to_be_bytes()])?;
+            if stored != Some(encode_lines(lines)) {
+                return Err(format!("the stored lines of transaction {place} are wrong"));
+            }
+            self.counts.receipts += 1;
+        }
+        Ok(())
+    }
+
+    /// Compares the entries of lists that belong to addresses.
+    fn compare_lists(
+        &mut self,
+        height: Height,
+        entries: &[(u32, u32, IndexEntry)],
+    ) -> Result<(), String> {
+        let handle = self.store.column(INDEX).map_err(|e| e.to_string())?;
+        for (place, number, entry) in entries {
+            let at = ListPosition {
+                height,
+                place: *place,
+                number: *number,
+            };
+            let key = list_key(self.number, &entry.owner, entry.topic, at);
+            let found = self.store.db().get_cf(handle, key);
+            let found = found.map_err(|error| format!("column {INDEX}: {error}"))?;
+            if found.as_deref() != Some(&entry.id[..]) {
+                return Err(format!("a list does not lead to transaction {place}"));
+            }
+            self.counts.index += 1;
+        }
+        Ok(())
     }
 
     /// Takes the block over as head and compares index, earlier values and history.
@@ -266,6 +350,7 @@ impl Replay {
                 .push_back((sealed.header.time_ms, receipt.transaction));
         }
         self.transactions += receipts.len() as u64;
+        self.names.0.push((id, sealed.outcome.state_root));
         let previous_view = if height <= Height::new(1) {
             View::ZERO
         } else {
@@ -283,18 +368,6 @@ impl Replay {
             next_history_root: self.history.root(),
         };
         Ok(())
-    }
-
-    /// Drops ids of blocks that are older than the window.
-    fn forget(&mut self, now: TimeMs) {
-        let window = self.head.parameters.limits.transaction_window_ms;
-        while let Some((time, id)) = self.recent_order.front().copied() {
-            if now.since(time) <= window {
-                return;
-            }
-            self.recent_order.pop_front();
-            self.recent.remove(&id);
-        }
     }
 
     fn entry(&self, column: &'static str, parts: &[&[u8]]) -> Result<Option<Vec<u8>>, String> {
@@ -341,8 +414,25 @@ impl Replay {
                 return Err("a stored node of the history is wrong".to_owned());
             }
         }
+        self.counts.receipts += 1;
         self.counts.index += 1 + receipts.len() as u64;
         self.counts.history += nodes.len() as u64;
         Ok(())
+    }
+}
+
+/// Drops ids of blocks that are older than the window.
+fn forget(
+    recent: &mut HashMap<TransactionId, TimeMs>,
+    order: &mut VecDeque<(TimeMs, TransactionId)>,
+    now: TimeMs,
+    window: u64,
+) {
+    while let Some((time, id)) = order.front().copied() {
+        if now.since(time) <= window {
+            return;
+        }
+        order.pop_front();
+        recent.remove(&id);
     }
 }

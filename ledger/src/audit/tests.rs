@@ -14,7 +14,7 @@ use crate::{
     evidence::SealedHeader,
     fixtures::{NAME, Network, Node, lived, small},
     genesis::GenesisBlock,
-    identity::keys,
+    identity::{IdentityApplication, keys},
     state::rocks,
     store::{
         BODIES, HEADERS, HISTORY, INDEX, MAX_HEADER_BYTES, META, PAST_VALUES, RECEIPTS, Store,
@@ -27,7 +27,8 @@ fn audit(path: &Path, genesis: &GenesisBlock) -> AuditReport {
         threads: 2,
         store: small(),
     };
-    run(path, NAME, genesis, options, &mut |_| ())
+    let rules = super::AuditRules::main(&IdentityApplication);
+    run(path, NAME, genesis, rules, options, &mut |_| ())
 }
 
 /// A node's folder, closed: once as it was killed, once with all in tables.
@@ -69,7 +70,8 @@ fn what_is_sound_passes() {
             threads: 3,
             store: small(),
         };
-        let report = run(folder.path(), NAME, &genesis, options, &mut |p| {
+        let rules = super::AuditRules::main(&IdentityApplication);
+        let report = run(folder.path(), NAME, &genesis, rules, options, &mut |p| {
             heights.push(p.height.get())
         });
         assert_eq!(report.failure, None);

@@ -12,8 +12,10 @@ use certchain_proto::{
     hash::{BlockId, HeaderDigest},
 };
 
-use super::{BlockError, Chain, Head, Stored, draft::Evaluated};
-use crate::{execution::Effects, merkle, signatures::VerifiedTransaction, state::StateKey};
+use super::{BlockError, Chain, Head, MainAt, Stored, draft::Evaluated};
+use crate::{
+    execution::Effects, merkle, side_chains, signatures::VerifiedTransaction, state::StateKey,
+};
 
 /// A block that may be voted for on top of the head that it was checked against.
 ///
@@ -70,10 +72,12 @@ impl Chain {
         check_header(&head, &header)?;
         check_parent_certificate(&head, &header, &parent_certificate)?;
         check_contents(&head, &header, &transactions)?;
+        let main = self.main_at(header.checkpoint)?;
+        check_checkpoint(&head, &header, main.as_ref())?;
         let (alone, entries) = match self.take_drafted(&head, &header) {
             Some(evaluated) => (evaluated.alone, evaluated.entries),
             None => {
-                let judged = self.judge(&head, header.time_ms, &transactions)?;
+                let judged = self.judge(&head, header.time_ms, main.as_ref(), &transactions)?;
                 let mut alone = Vec::with_capacity(judged.alone.len());
                 for (index, result) in judged.alone.into_iter().enumerate() {
                     let inadmissible = |refusal| BlockError::Inadmissible { index, refusal };
@@ -104,6 +108,7 @@ impl Chain {
             evaluated.parent == head.id
                 && evaluated.time == header.time_ms
                 && evaluated.tx_root == header.tx_root
+                && evaluated.checkpoint == header.checkpoint
         });
         if fits { drafted.take() } else { None }
     }
@@ -149,9 +154,6 @@ pub(crate) fn check_header(head: &Head, header: &BlockHeader) -> Result<(), Bloc
             expected: format!("above {}", head.time()),
         });
     }
-    if header.checkpoint.is_some() {
-        return Err(BlockError::Checkpoint);
-    }
     let pause = header.time_ms.since(head.time());
     let heartbeat = head.parameters.timers.heartbeat_ms;
     if header.tx_count == 0 && header.view.get() == 0 && pause < heartbeat {
@@ -186,6 +188,34 @@ pub(crate) fn check_parent_certificate(
     certificate
         .verify(header.chain, &head.decided_by, &Ed25519Verifier)
         .map_err(BlockError::ParentCertificate)
+}
+
+/// Whether the block may name its checkpoint, `main`: given on side chains, none on main. Whether the
+/// transactions may stand in a block whose checkpoint is old is asked with each of them.
+pub(crate) fn check_checkpoint(
+    head: &Head,
+    header: &BlockHeader,
+    main: Option<&MainAt<'_>>,
+) -> Result<(), BlockError> {
+    let bad = |reason| BlockError::Checkpoint { reason };
+    let (checkpoint, main) = match (header.checkpoint, main) {
+        (None, None) => return Ok(()),
+        (Some(checkpoint), Some(main)) => (checkpoint, main.state()),
+        (Some(_), None) => return Err(bad("blocks of this chain have none")),
+        (None, Some(_)) => return Err(bad("it is missing")),
+    };
+    if head
+        .header
+        .checkpoint
+        .is_some_and(|before| checkpoint.height < before.height)
+    {
+        return Err(bad("it lies below that of the block before"));
+    }
+    match side_chains::read_side_chain(main.view, &header.chain)? {
+        None => Err(bad("main knows no such side chain")),
+        Some(record) if record.frozen.is_some() => Err(BlockError::Frozen),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Counts, sizes, names.

@@ -16,17 +16,18 @@ use rocksdb::{WriteBatch, WriteOptions};
 use super::{
     Chain, CheckedBlock, CommitError, ExecuteError, Fetched, Head, Stored, Tip,
     body::{self, body_key},
+    lists::{ListPosition, list_key},
     read::{BLOCK_TAG, TRANSACTION_TAG, encode_place},
     reader,
 };
 use crate::{
     evidence::SealedHeader,
-    execution::run_block,
+    execution::{IndexEntry, Line, run_block},
     history::NodePosition,
     identity::{RestartNoticeRecord, keys},
     merkle,
     parameters::ChainParameters,
-    receipt::{RECEIPT_BYTES, Receipt},
+    receipt::{RECEIPT_BYTES, Receipt, encode_lines},
     signatures::VerifiedTransaction,
     state::{Pending, StateKey},
     store::{
@@ -48,6 +49,8 @@ pub struct Executed {
     writes: BTreeMap<StateKey, Option<Value>>,
     pending: Pending,
     restarts: Vec<RestartNoticeRecord>,
+    lines: Vec<(u32, Vec<Line>)>,
+    index: Vec<(u32, u32, IndexEntry)>,
 }
 
 /// What a commit has done.
@@ -118,8 +121,10 @@ impl Chain {
         }
         let alone = std::mem::take(&mut block.alone);
         let fetched = Fetched::resume(self.reader(), std::mem::take(&mut block.entries));
-        let context = self.context(&head, block.header.time_ms);
-        let done = run_block(&fetched, &context, &block.transactions, alone)?;
+        let main = self.main_at(block.header.checkpoint).map_err(Box::new)?;
+        let context = self.context(&head, block.header.time_ms, main.as_ref());
+        let application = &*self.rules.application;
+        let done = run_block(application, &fetched, &context, &block.transactions, alone)?;
         block.entries = fetched.into_entries();
 
         let hashed =
@@ -140,6 +145,7 @@ impl Chain {
         };
         let id = BlockId::of(&block.digest, &outcome.digest());
         let (receipts, writes, restarts) = (done.receipts, done.writes, done.restarts);
+        let (lines, index) = (done.lines, done.index);
         Ok(Executed {
             block,
             outcome,
@@ -148,6 +154,8 @@ impl Chain {
             writes,
             pending,
             restarts,
+            lines,
+            index,
         })
     }
 
@@ -183,6 +191,8 @@ impl Chain {
             writes,
             pending,
             restarts,
+            lines,
+            index,
         } = executed;
 
         // Everything that can fail before the first change.
@@ -200,6 +210,8 @@ impl Chain {
         writer.header(&mut batch, &sealed, id)?;
         writer.body(&mut batch, &block, &tip)?;
         writer.receipts(&mut batch, height, &receipts)?;
+        writer.lines(&mut batch, height, &lines)?;
+        writer.lists(&mut batch, height, &index)?;
         writer.values(&mut batch, height, &writes, &block.entries, self)?;
         let mut history = tip.history.clone();
         writer.history(&mut batch, &history.append(&id))?;
@@ -346,6 +358,41 @@ impl Writer<'_> {
         }
         let key = reader::key(self.number, &[&height.to_be_bytes()]);
         batch.put_cf(self.store.column(RECEIPTS)?, key, all);
+        Ok(())
+    }
+
+    /// The lines of batches, each list under height and place of its transaction.
+    fn lines(
+        &self,
+        batch: &mut WriteBatch,
+        height: Height,
+        lines: &[(u32, Vec<Line>)],
+    ) -> Result<(), StoreError> {
+        let column = self.store.column(RECEIPTS)?;
+        for (place, lines) in lines {
+            let key = reader::key(self.number, &[&height.to_be_bytes(), &place.to_be_bytes()]);
+            batch.put_cf(column, key, encode_lines(lines));
+        }
+        Ok(())
+    }
+
+    /// Entries of lists that belong to addresses.
+    fn lists(
+        &self,
+        batch: &mut WriteBatch,
+        height: Height,
+        entries: &[(u32, u32, IndexEntry)],
+    ) -> Result<(), StoreError> {
+        let column = self.store.column(INDEX)?;
+        for (place, number, entry) in entries {
+            let at = ListPosition {
+                height,
+                place: *place,
+                number: *number,
+            };
+            let key = list_key(self.number, &entry.owner, entry.topic, at);
+            batch.put_cf(column, key, entry.id);
+        }
         Ok(())
     }
 

@@ -4,13 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use certchain_proto::{
     Height, TimeMs,
+    block::Checkpoint,
     hash::{BlockId, HistoryRoot, TransactionId, TxRoot, WitnessId},
     wire::v1::Code,
 };
 
-use super::{Chain, Fetched, Head, Stored, read::TRANSACTION_TAG, reader};
+use super::{
+    BlockError, Chain, Fetched, Head, MainAt, Stored, main_reader::main_at, read::TRANSACTION_TAG,
+    reader,
+};
 use crate::{
-    execution::{BlockContext, Effects, check_envelope, evaluate, reads},
+    execution::{BlockContext, Effects, check_envelope, check_fresh, evaluate},
     merkle,
     refusal::Refusal,
     signatures::VerifiedTransaction,
@@ -32,6 +36,8 @@ pub struct Draft {
     pub history_root: HistoryRoot,
     /// The block time for which it was judged.
     pub time: TimeMs,
+    /// On a side chain: the main block on which it stands.
+    pub checkpoint: Option<Checkpoint>,
     /// What cannot stand in a block of that time, and why: to be dropped from the mempool.
     pub refused: Vec<(VerifiedTransaction, Refusal)>,
 }
@@ -40,6 +46,7 @@ pub struct Draft {
 pub(super) struct Evaluated {
     pub(super) parent: BlockId,
     pub(super) time: TimeMs,
+    pub(super) checkpoint: Option<Checkpoint>,
     pub(super) tx_root: TxRoot,
     pub(super) alone: Vec<Effects>,
     pub(super) entries: HashMap<StateKey, Option<Stored>>,
@@ -76,7 +83,8 @@ impl Chain {
         now: TimeMs,
     ) -> Result<Vec<Result<(), Refusal>>, ReadError> {
         let head = self.head();
-        let judged = self.judge(&head, now, transactions)?;
+        let main = self.newest_main()?;
+        let judged = self.judge(&head, now, main.as_ref(), transactions)?;
         Ok(judged
             .alone
             .into_iter()
@@ -106,8 +114,10 @@ impl Chain {
                 bytes <= limits.block_bytes && count <= limits.block_transactions
             })
             .collect();
-        let judged = self.judge(&head, time, &chosen)?;
+        let main = self.newest_main()?;
+        let judged = self.judge(&head, time, main.as_ref(), &chosen)?;
         self.check_unmoved(&head)?;
+        let checkpoint = main.as_ref().map(|main| main.state().checkpoint);
         let mut transactions = Vec::with_capacity(chosen.len());
         let mut alone = Vec::with_capacity(chosen.len());
         let mut refused = Vec::new();
@@ -125,6 +135,7 @@ impl Chain {
         let evaluated = Evaluated {
             parent: head.id,
             time,
+            checkpoint,
             tx_root,
             alone,
             entries: judged.entries,
@@ -140,6 +151,7 @@ impl Chain {
             tx_root,
             history_root,
             time,
+            checkpoint,
             refused,
         })
     }
@@ -153,13 +165,45 @@ impl Chain {
         }
     }
 
-    pub(super) fn context<'a>(&self, head: &'a Head, time: TimeMs) -> BlockContext<'a> {
+    /// Main as a block with this checkpoint sees it; none on main itself.
+    pub(super) fn main_at(
+        &self,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Option<MainAt<'_>>, BlockError> {
+        main_at(self.main.as_ref(), checkpoint)
+    }
+
+    /// Main as the next block may see it: after its last block.
+    fn newest_main(&self) -> Result<Option<MainAt<'_>>, ReadError> {
+        let checkpoint = self.rules.main.as_ref().map(|main| {
+            let head = main.head();
+            Checkpoint {
+                height: head.height(),
+                block: head.id,
+                state_root: head.outcome.state_root,
+            }
+        });
+        self.main_at(checkpoint).map_err(|error| match error {
+            BlockError::Read(error) => error,
+            // Main's head is written before it is shown, so only a broken store can lack it.
+            other => StoreError::corrupt(other.to_string()).into(),
+        })
+    }
+
+    pub(super) fn context<'a>(
+        &'a self,
+        head: &'a Head,
+        time: TimeMs,
+        main: Option<&'a MainAt<'_>>,
+    ) -> BlockContext<'a> {
         BlockContext {
             chain: self.id,
             height: head.height().next(),
             time,
             parameters: &head.parameters,
             validators: &head.validators,
+            main: main.map(MainAt::state),
+            blocks: Some(self),
         }
     }
 
@@ -168,22 +212,32 @@ impl Chain {
         &self,
         head: &Head,
         time: TimeMs,
+        main: Option<&MainAt<'_>>,
         transactions: &[VerifiedTransaction],
     ) -> Result<Judged, ReadError> {
-        let context = self.context(head, time);
+        let application = &*self.rules.application;
+        let context = self.context(head, time, main);
         let executed = self.executed_heights(transactions)?;
+        // What fails by its envelope costs no look-up.
+        let early: Vec<Result<(), Refusal>> = transactions
+            .iter()
+            .map(|t| check_envelope(t, self.id, &head.parameters, time))
+            .collect();
+        let sound = transactions.iter().zip(&early).filter(|(_, e)| e.is_ok());
         let fetched: Fetched<'_> = self
             .reader()
-            .fetch(transactions.iter().flat_map(|t| reads(t)))?;
+            .fetch(sound.flat_map(|(t, _)| application.reads(t)))?;
         let mut alone = Vec::with_capacity(transactions.len());
-        for (transaction, height) in transactions.iter().zip(executed) {
-            let early = check_envelope(transaction, self.id, &head.parameters, time);
+        for ((transaction, height), early) in transactions.iter().zip(executed).zip(early) {
             let result = match (early, height) {
                 (Err(refusal), _) => Err(refusal),
                 (Ok(()), Some(height)) if self.is_remembered(head, height, time)? => {
                     Err(Refusal::new(Code::Replayed))
                 }
-                (Ok(()), _) => evaluate(&fetched, &context, transaction)?,
+                (Ok(()), _) => match check_fresh(&context, transaction) {
+                    Ok(()) => evaluate(application, &fetched, &context, transaction)?,
+                    Err(refusal) => Err(refusal),
+                },
             };
             alone.push(result);
         }

@@ -89,9 +89,21 @@ pub enum BlockError {
         /// How much too early.
         early_ms: u64,
     },
-    /// A main block has no checkpoint.
-    #[error("this chain's blocks name no checkpoint")]
-    Checkpoint,
+    /// The checkpoint is not one that this block may name.
+    #[error("the block's checkpoint does not fit: {reason}")]
+    Checkpoint {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Main has not come to the checkpoint yet.
+    #[error("main has not come to height {height} yet, on which the block stands; wait for it")]
+    UnknownCheckpoint {
+        /// The checkpoint's height.
+        height: Height,
+    },
+    /// The checkpoint shows that the chain is frozen.
+    #[error("main holds two sealed blocks of one height of this chain: it is frozen")]
+    Frozen,
     /// Too many transactions or bytes.
     #[error("{actual} {what} in the block, at most {most} are taken")]
     TooLarge {
@@ -134,12 +146,12 @@ impl BlockError {
             Self::Header { .. } | Self::ParentCertificate(_) | Self::Early { .. } => {
                 Some(BlockFault::Header)
             }
-            Self::Checkpoint => Some(BlockFault::Checkpoint),
+            Self::Checkpoint { .. } | Self::Frozen => Some(BlockFault::Checkpoint),
             Self::TooLarge { .. } => Some(BlockFault::TooLarge),
             Self::Transactions | Self::Duplicate { .. } => Some(BlockFault::Transactions),
             Self::History => Some(BlockFault::History),
             Self::Inadmissible { .. } => Some(BlockFault::Inadmissible),
-            Self::Read(_) => None,
+            Self::UnknownCheckpoint { .. } | Self::Read(_) => None,
         }
     }
 }
@@ -155,6 +167,9 @@ pub enum ExecuteError {
         /// The head.
         head: BlockId,
     },
+    /// The checkpoint, which fitted when the block was checked, does not any more.
+    #[error(transparent)]
+    Checkpoint(#[from] Box<BlockError>),
     /// The state could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -10,6 +10,8 @@ mod commit;
 mod draft;
 mod error;
 mod head;
+mod lists;
+mod main_reader;
 mod open;
 mod prove;
 mod read;
@@ -29,6 +31,7 @@ use certchain_proto::{
 };
 
 use crate::{
+    execution::Application,
     history::History,
     state::{StateTree, TreeCounters, TreeMemory, rocks::RocksBuckets},
     store::Store,
@@ -36,12 +39,15 @@ use crate::{
 
 pub(crate) use body::body_key;
 pub use check::CheckedBlock;
-pub(crate) use check::{check_contents, check_header, check_parent_certificate};
+pub(crate) use check::{check_checkpoint, check_contents, check_header, check_parent_certificate};
 pub use commit::{Committed, Executed};
 pub(crate) use commit::{decode_parameters, decode_set, history_key};
 pub use draft::Draft;
 pub use error::{BlockError, BlockFault, CommitError, ExecuteError, OpenError, ProveError};
 pub use head::{Head, next_offset};
+pub(crate) use lists::list_key;
+pub use lists::{ListPosition, Listed};
+pub(crate) use main_reader::{MainAt, MainReader, main_at};
 pub(crate) use open::{chain_number, head_pointer};
 pub use read::TransactionRecord;
 pub(crate) use read::{BLOCK_TAG, TRANSACTION_TAG, encode_place, header};
@@ -54,6 +60,8 @@ pub struct ChainOptions {
     pub sync: bool,
     /// How many of the newest states can be proven.
     pub provable_heights: usize,
+    /// Memory of the state tree's cache in bytes.
+    pub cache_bytes: usize,
 }
 
 impl Default for ChainOptions {
@@ -61,6 +69,34 @@ impl Default for ChainOptions {
         Self {
             sync: true,
             provable_heights: crate::state::DEFAULT_WINDOW,
+            cache_bytes: crate::state::DEFAULT_CACHE_BYTES,
+        }
+    }
+}
+
+/// What the blocks of a chain mean, and what they stand on.
+#[derive(Clone, Debug)]
+pub struct ChainRules {
+    /// The rules of its transactions.
+    pub application: Arc<dyn Application>,
+    /// On a side chain: main, in the same database.
+    pub main: Option<Arc<Chain>>,
+}
+
+impl ChainRules {
+    /// The rules of a chain that stands on no other.
+    pub fn main(application: impl Application + 'static) -> Self {
+        Self {
+            application: Arc::new(application),
+            main: None,
+        }
+    }
+
+    /// The rules of a side chain.
+    pub fn side(application: impl Application + 'static, main: Arc<Chain>) -> Self {
+        Self {
+            application: Arc::new(application),
+            main: Some(main),
         }
     }
 }
@@ -80,6 +116,9 @@ pub struct Chain {
     id: ChainId,
     number: u16,
     options: ChainOptions,
+    rules: ChainRules,
+    /// Main as this side chain reads it.
+    main: Option<MainReader>,
     tree: RwLock<StateTree<RocksBuckets>>,
     head: RwLock<Arc<Head>>,
     tip: Mutex<Tip>,
@@ -118,6 +157,21 @@ impl Chain {
     /// The last committed block.
     pub fn head(&self) -> Arc<Head> {
         Arc::clone(&self.head.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What its transactions mean.
+    pub fn application(&self) -> &Arc<dyn Application> {
+        &self.rules.application
+    }
+
+    /// On a side chain: main.
+    pub const fn main_chain(&self) -> Option<&Arc<Self>> {
+        self.rules.main.as_ref()
+    }
+
+    /// This chain as a side chain's main.
+    fn as_main(&self) -> MainReader {
+        MainReader::new(Arc::clone(&self.store), self.number)
     }
 
     /// What the header after the head must name as history root.

@@ -13,7 +13,7 @@ use certchain_proto::{
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use super::{
-    Chain, ChainOptions, Head, OpenError, StateReader, Stored, Tip,
+    Chain, ChainOptions, ChainRules, Head, OpenError, StateReader, Stored, Tip,
     body::body_key,
     commit::{Writer, decode_parameters, decode_set, history_key},
     read, reader,
@@ -40,6 +40,7 @@ impl Chain {
         store: Arc<Store>,
         name: &str,
         genesis: &GenesisBlock,
+        rules: ChainRules,
         options: ChainOptions,
     ) -> Result<Self, OpenError> {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
@@ -68,7 +69,7 @@ impl Chain {
                 number
             }
         };
-        load(store, name, number, genesis, options)
+        load(store, name, number, genesis, rules, options)
     }
 }
 
@@ -141,6 +142,7 @@ fn load(
     name: &str,
     number: u16,
     genesis: &GenesisBlock,
+    rules: ChainRules,
     options: ChainOptions,
 ) -> Result<Chain, OpenError> {
     let (height, id) = head_pointer(&store, number)?;
@@ -173,7 +175,7 @@ fn load(
     let history = load_history(&store, number, &block, id)?;
 
     let root = block.outcome.state_root;
-    let tree = StateTree::open(
+    let mut tree = StateTree::open(
         buckets(&store, number)?,
         Some((height, root)),
         options.provable_heights,
@@ -182,6 +184,8 @@ fn load(
         height,
         reason: error.to_string(),
     })?;
+
+    tree.set_cache_bytes(options.cache_bytes);
 
     let reader = StateReader::new(&store, number);
     let leaf = |key| {
@@ -234,6 +238,8 @@ fn load(
         id: genesis.chain(),
         number,
         options,
+        main: rules.main.as_ref().map(|main| main.as_main()),
+        rules,
         tree: RwLock::new(tree),
         head: RwLock::new(Arc::new(head)),
         tip: Mutex::new(Tip { history, bodies }),

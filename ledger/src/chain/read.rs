@@ -2,7 +2,7 @@
 
 use certchain_proto::{
     Address, CommitCertificate, Epoch, Height, SealedBlock, ValidatorIndex, codec,
-    hash::{BlockId, TransactionId},
+    hash::{BlockId, StateRoot, TransactionId},
 };
 
 use super::{Chain, reader};
@@ -13,7 +13,7 @@ use crate::{
     receipt::{LocatedReceipt, RECEIPT_BYTES, Receipt},
     state::StateKey,
     store::{HEADERS, INDEX, MAX_HEADER_BYTES, RECEIPTS, Store, StoreError},
-    view::{ReadError, Value},
+    view::{BlockNames, ReadError, Value},
 };
 
 /// Marks block ids in the index.
@@ -318,5 +318,12 @@ impl Chain {
         record
             .map(Some)
             .map_err(|source| ReadError::value(key, source))
+    }
+}
+
+impl BlockNames for Chain {
+    fn block(&self, height: Height) -> Result<Option<(BlockId, StateRoot)>, ReadError> {
+        let sealed = self.sealed_header(height)?;
+        Ok(sealed.map(|sealed| (sealed.id(), sealed.outcome.state_root)))
     }
 }

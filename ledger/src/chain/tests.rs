@@ -56,7 +56,14 @@ fn genesis_is_computed_written_once_and_compared() {
     let other = GenesisBlock::main(&Network::new(5).genesis).unwrap();
     drop(node.chain);
     let store = Store::open(node.folder.path(), &small()).unwrap();
-    let refused = Chain::open(store, NAME, &other, ChainOptions::default()).unwrap_err();
+    let refused = Chain::open(
+        store,
+        NAME,
+        &other,
+        super::ChainRules::main(crate::identity::IdentityApplication),
+        ChainOptions::default(),
+    )
+    .unwrap_err();
     assert!(
         matches!(refused, OpenError::OtherGenesis { .. }),
         "{refused}"
@@ -90,7 +97,7 @@ fn a_block_is_found_by_height_id_and_transaction() {
         );
         assert_eq!(
             found.receipt.receipt.subject(),
-            Some(holder_address(index as u64))
+            Some(*holder_address(index as u64).as_bytes())
         );
         assert_eq!(found.receipt.block, head.id);
     }

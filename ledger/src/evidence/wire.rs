@@ -108,9 +108,7 @@ impl From<&LocatedReceipt> for v1::Receipt {
             height: located.height.get(),
             index: located.index,
             code: receipt.code() as i32,
-            subject: receipt
-                .subject()
-                .map_or_else(Vec::new, |a| a.as_bytes().to_vec()),
+            subject: receipt.subject().map_or_else(Vec::new, |a| a.to_vec()),
             block_id: located.block.as_bytes().to_vec(),
             encoded_receipt: receipt.encode().to_vec(),
         }

@@ -14,7 +14,7 @@ pub use record::{
     IdentityAt, IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, MAX_RECORD_BYTES,
     PastVersion, RECORD_VERSION, RestartNoticeRecord,
 };
-pub(crate) use rules::{execute, reads};
+pub use rules::{IdentityApplication, restart_notice};
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    execution::{BlockContext, Effects, Stop},
+    execution::{Application, BlockContext, Effects, Stop, check_signed_by, check_signer_count},
     refusal::Refusal,
     state::StateKey,
     view::{ReadError, StateView},
@@ -79,7 +79,27 @@ pub(crate) fn reads(transaction: &Transaction) -> Vec<StateKey> {
                 account(&m.registrar),
             ]
         }
-        Kind::RestartNotice(_) => Vec::new(),
+        _ => Vec::new(),
+    }
+}
+
+/// The application of identities alone, as main ran it without side chains; the crate
+/// `certchain-sidechain` puts anchors beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdentityApplication;
+
+impl Application for IdentityApplication {
+    fn reads(&self, transaction: &Transaction) -> Vec<StateKey> {
+        reads(transaction)
+    }
+
+    fn execute(
+        &self,
+        view: &dyn StateView,
+        block: &BlockContext<'_>,
+        transaction: &Transaction,
+    ) -> Result<Effects, Stop> {
+        execute(view, block, transaction)
     }
 }
 
@@ -101,7 +121,8 @@ pub(crate) fn execute(
         Kind::SuspendIdentity(m) => run.suspend(m),
         Kind::ReinstateIdentity(m) => run.reinstate(m),
         Kind::RevokeIdentity(m) => run.revoke(m),
-        Kind::RestartNotice(m) => run.restart_notice(m),
+        Kind::RestartNotice(m) => restart_notice(block, transaction, m),
+        _ => Err(Refusal::new(Code::KindNotHere).into()),
     }
 }
 
@@ -294,40 +315,8 @@ impl Run<'_> {
         self.new_status(subject, record, IdentityStatus::Revoked, reason)
     }
 
-    fn restart_notice(&self, m: &RestartNotice) -> Result<Effects, Stop> {
-        self.check_signers(1)?;
-        let nonce = field(&m.restart_nonce, "restart_nonce")?;
-        let epoch = Epoch::new(m.epoch);
-        let unknown = || Refusal::new(Code::UnknownValidator);
-        let validator = ValidatorIndex::new(u16::try_from(m.validator).map_err(|_| unknown())?);
-        let set = self.block.validators;
-        if epoch != set.epoch() {
-            return Err(unknown().into());
-        }
-        let member = set.get(validator).ok_or_else(unknown)?;
-        self.signed_by_key(0, member.vote_key.as_bytes())?;
-        let height = self.block.height;
-        let record = RestartNoticeRecord {
-            epoch,
-            validator,
-            nonce,
-            height,
-        };
-        let mut effects = Effects::default();
-        effects.set(keys::restart(epoch, validator), &record.encode());
-        effects.restart = Some(record);
-        Ok(effects)
-    }
-
-    /// The number of signatures alone; who they are follows.
     fn check_signers(&self, needed: usize) -> Result<(), Refusal> {
-        let actual = self.transaction.witnesses().len();
-        let detail = || format!("{actual} signatures, this kind has {needed}");
-        match actual.cmp(&needed) {
-            std::cmp::Ordering::Less => Err(Refusal::about(Code::MissingSigner, detail())),
-            std::cmp::Ordering::Equal => Ok(()),
-            std::cmp::Ordering::Greater => Err(Refusal::about(Code::SurplusSigner, detail())),
-        }
+        check_signer_count(self.transaction, needed)
     }
 
     fn is_signed_by(&self, place: usize, key: &[u8; 32]) -> bool {
@@ -347,20 +336,7 @@ impl Run<'_> {
 
     /// A key that the state names must sign at its place.
     fn signed_by_key(&self, place: usize, key: &[u8; 32]) -> Result<(), Refusal> {
-        if self.is_signed_by(place, key) {
-            return Ok(());
-        }
-        let elsewhere = self
-            .transaction
-            .witnesses()
-            .iter()
-            .any(|w| w.public_key == *key);
-        let code = if elsewhere {
-            Code::MissingSigner
-        } else {
-            Code::WrongKey
-        };
-        Err(Refusal::about(code, format!("signature {place}")))
+        check_signed_by(self.transaction, place, key)
     }
 
     fn signed_by_account(&self, place: usize, record: &IdentityRecord) -> Result<(), Refusal> {
@@ -467,6 +443,39 @@ impl Run<'_> {
     }
 }
 
+/// The rule of restart notices, which run on every chain: signed by the validator's vote key.
+///
+/// # Errors
+/// A refusal.
+pub fn restart_notice(
+    block: &BlockContext<'_>,
+    transaction: &Transaction,
+    m: &RestartNotice,
+) -> Result<Effects, Stop> {
+    check_signer_count(transaction, 1)?;
+    let nonce = field(&m.restart_nonce, "restart_nonce")?;
+    let epoch = Epoch::new(m.epoch);
+    let unknown = || Refusal::new(Code::UnknownValidator);
+    let validator = ValidatorIndex::new(u16::try_from(m.validator).map_err(|_| unknown())?);
+    let set = block.validators;
+    if epoch != set.epoch() {
+        return Err(unknown().into());
+    }
+    let member = set.get(validator).ok_or_else(unknown)?;
+    check_signed_by(transaction, 0, member.vote_key.as_bytes())?;
+    let height = block.height;
+    let record = RestartNoticeRecord {
+        epoch,
+        validator,
+        nonce,
+        height,
+    };
+    let mut effects = Effects::default();
+    effects.set(keys::restart(epoch, validator), &record.encode());
+    effects.restart = Some(record);
+    Ok(effects)
+}
+
 fn active(record: &IdentityRecord) -> Result<(), Refusal> {
     match record.present.status {
         IdentityStatus::Active => Ok(()),
@@ -485,12 +494,13 @@ fn not_revoked(record: &IdentityRecord) -> Result<(), Refusal> {
 impl Effects {
     fn on(subject: Address) -> Self {
         Self {
-            subject: Some(subject),
+            subject: Some(*subject.as_bytes()),
             ..Self::default()
         }
     }
 
-    fn set(&mut self, key: StateKey, value: &[u8]) {
+    /// Sets a value.
+    pub fn set(&mut self, key: StateKey, value: &[u8]) {
         self.writes.push((key, Some(Arc::from(value))));
     }
 }

@@ -12,9 +12,11 @@ use certchain_proto::{
     },
 };
 
-use super::{IdentityRecord, IdentityStatus, PastVersion, RestartNoticeRecord, keys};
+use super::{
+    IdentityApplication, IdentityRecord, IdentityStatus, PastVersion, RestartNoticeRecord, keys,
+};
 use crate::{
-    execution::{BlockContext, Effects, check_envelope, evaluate, reads},
+    execution::{Application, BlockContext, Effects, check_envelope, evaluate},
     fixtures::{Network, START, address_of, bytes, secret},
     genesis::GenesisBlock,
     refusal::Refusal,
@@ -57,9 +59,11 @@ impl World {
             time: TimeMs::new(START.get() + self.height + 1),
             parameters: &self.genesis.parameters,
             validators: &self.genesis.validators,
+            main: None,
+            blocks: None,
         };
         check_envelope(transaction, block.chain, block.parameters, block.time)?;
-        evaluate(&self.state, &block, transaction).unwrap()
+        evaluate(&IdentityApplication, &self.state, &block, transaction).unwrap()
     }
 
     fn sign(&mut self, kind: Kind, signers: &[&SecretKey]) -> Transaction {
@@ -71,7 +75,7 @@ impl World {
         let transaction = self.sign(kind, signers);
         match self.evaluate(&transaction) {
             Ok(effects) => {
-                let readable = reads(&transaction);
+                let readable = IdentityApplication.reads(&transaction);
                 for (key, _) in &effects.writes {
                     let blind = key.namespace() == keys::PAST || key.namespace() == keys::RESTART;
                     assert!(blind || readable.contains(key), "{key} is written unseen");
