@@ -1,0 +1,14 @@
+//! Business licences: of a company or a sole trader, for a limited time.
+
+use certchain_ledger::identity::IdentityKind;
+
+use super::{Claims, Revokers, TypeRules};
+
+pub(super) const RULES: TypeRules = TypeRules {
+    holders: 1..=1,
+    holder_kinds: &[IdentityKind::Organisation, IdentityKind::Citizen],
+    consent: false,
+    claims: Claims::Nothing,
+    revokers: Revokers::Accredited,
+    always_ends: true,
+};
