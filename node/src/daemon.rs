@@ -9,15 +9,22 @@ use std::{
 };
 
 use certchain_config::{Genesis, NodeConfig, node::MAIN};
-use certchain_ledger::store::{Store, StoreOptions};
+use certchain_ledger::{
+    chain::{ChainRules, OpenError},
+    store::{Store, StoreOptions},
+};
 use certchain_net::{
     Address, IdentityError, ListedPeer, NetError, Network, NetworkConfig, NetworkEvents,
     NetworkHandle, NetworkKey, PeerEvent, PeerId,
 };
 
+use certchain_sidechain::{
+    anchor::MainApplication, certificate::CertificateApplication, network::NetworkGenesis,
+};
+
 use crate::{
-    chain::{ChainTask, Surroundings},
-    grpc::{self, Services},
+    chain::{ChainSpec, ChainTask, Surroundings},
+    grpc::{self, Certificates, Services},
     metrics::{self, Metrics},
     pool::WorkerPool,
     stop::{Fatal, StopReason},
@@ -25,6 +32,9 @@ use crate::{
 
 /// Jobs that wait for a worker.
 const POOL_QUEUE: usize = 4_096;
+
+/// Memory of the state trees' caches, shared evenly by the chains of the node.
+const CACHE_BYTES: usize = 96 << 20;
 
 /// How often gauges that nobody pushes are read.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -66,12 +76,6 @@ pub enum DaemonError {
         /// Why.
         source: crate::chain::StartError,
     },
-    /// A chain is configured that this release does not host.
-    #[error("chain '{chain}' is not hosted by this release; remove it from chains in the config")]
-    UnknownChain {
-        /// The chain.
-        chain: String,
-    },
     /// The network does not start.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -81,6 +85,9 @@ pub enum DaemonError {
     /// gRPC does not start.
     #[error(transparent)]
     Grpc(#[from] grpc::ServerError),
+    /// The folder of ciphertexts cannot be used.
+    #[error(transparent)]
+    Objects(#[from] grpc::ContentStoreError),
     /// The metrics endpoint does not start.
     #[error(
         "metrics cannot listen on {address}: {source}; stop what uses it or set another address"
@@ -136,11 +143,6 @@ impl DataDirLock {
 pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     let lock = DataDirLock::take(&config.data_dir)?;
     let genesis = Genesis::load(&config.genesis)?;
-    if let Some(chain) = config.chains.iter().find(|chain| *chain != MAIN) {
-        return Err(DaemonError::UnknownChain {
-            chain: chain.clone(),
-        });
-    }
     let vote_key = Arc::new(config.read_vote_key()?);
     // Bound before the store is opened, so that a port in use is told at once.
     let grpc_listener = grpc::bind(config.grpc).await?;
@@ -151,6 +153,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
                 address: config.metrics,
                 source,
             })?;
+    let certificates = Certificates::open(&genesis, &config.objects)?;
     let store = Store::open(&config.data_dir.join("store"), &StoreOptions::default())?;
     let (network, events) = start_network(&config, &genesis).await?;
 
@@ -168,13 +171,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         fatal: fatal.clone(),
         vote_key,
     };
-    let main = ChainTask::start(MAIN, &genesis, &shared)
-        .await
-        .map_err(|source| DaemonError::Chain {
-            chain: MAIN.to_owned(),
-            source,
-        })?;
-    let chains = Arc::new(vec![main]);
+    let chains = Arc::new(start_chains(&config, &genesis, &shared).await?);
 
     let limits = grpc::Limits {
         request_bytes: usize::try_from(config.grpc_limits.request_bytes).unwrap_or(usize::MAX),
@@ -194,6 +191,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
                 .map(|c| (c.host.name.clone(), Arc::clone(&c.host)))
                 .collect::<BTreeMap<_, _>>(),
         ),
+        certificates: Arc::new(certificates),
     };
     let grpc = tokio::spawn(watched(
         "gRPC",
@@ -226,7 +224,8 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     let _ = peers.await;
     if let Ok(chains) = Arc::try_unwrap(chains) {
         let ended = tokio::task::spawn_blocking(move || {
-            chains.into_iter().for_each(ChainTask::stop);
+            // Side chains first: they read main.
+            chains.into_iter().rev().for_each(ChainTask::stop);
             pool.stop();
             vote_pool.stop();
         });
@@ -241,6 +240,51 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
             Ok(())
         }
     }
+}
+
+/// Starts main, then the side chains that stand on it.
+async fn start_chains(
+    config: &NodeConfig,
+    genesis: &Genesis,
+    shared: &Surroundings,
+) -> Result<Vec<ChainTask>, DaemonError> {
+    let blocks = NetworkGenesis::new(genesis).map_err(|error| DaemonError::Chain {
+        chain: MAIN.to_owned(),
+        source: OpenError::from(error).into(),
+    })?;
+    let failed = |chain: &str| {
+        let chain = chain.to_owned();
+        move |source| DaemonError::Chain { chain, source }
+    };
+    let cache_bytes = CACHE_BYTES / config.chains.len().max(1);
+    let main = ChainSpec {
+        name: MAIN,
+        genesis: &blocks.main,
+        rules: ChainRules::main(MainApplication),
+        main: None,
+        cache_bytes,
+    };
+    let main = ChainTask::start(main, shared).await.map_err(failed(MAIN))?;
+    let main_host = Arc::clone(&main.host);
+    let mut chains = vec![main];
+    for (side, genesis) in &blocks.sides {
+        if !config.chains.iter().any(|chain| chain == side.name()) {
+            continue;
+        }
+        let application = CertificateApplication::new(*side);
+        let spec = ChainSpec {
+            name: side.name(),
+            genesis,
+            rules: ChainRules::side(application, Arc::clone(&main_host.chain)),
+            main: Some(Arc::clone(&main_host)),
+            cache_bytes,
+        };
+        let chain = ChainTask::start(spec, shared)
+            .await
+            .map_err(failed(side.name()))?;
+        chains.push(chain);
+    }
+    Ok(chains)
 }
 
 /// Starts the swarm with the validators of genesis as its listed peers.

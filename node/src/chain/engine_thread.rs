@@ -62,7 +62,8 @@ pub struct EngineThread {
     pub metrics: Arc<Metrics>,
 }
 
-/// The node's clock as block time. Only the engine's timers and time bounds see it.
+/// The node's clock as block time. Only the engine's timers, time bounds and the times of signed
+/// queries see it.
 pub fn now() -> TimeMs {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

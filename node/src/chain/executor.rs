@@ -1,7 +1,7 @@
 //! The thread that drafts, checks, executes and stores a chain's blocks, one after the other.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -30,6 +30,10 @@ use crate::{
     metrics::chain_label,
     stop::{Fatal, StopReason},
 };
+
+/// What part of the staleness bound a first proposal's checkpoint may be behind main's newest block:
+/// an honest primary may hear of a main block so much later than its voters.
+const CHECKPOINT_SLACK: u64 = 6;
 
 /// Work for the executor.
 pub enum Task {
@@ -89,6 +93,8 @@ pub struct Executor {
     fatal: Fatal,
     runtime: tokio::runtime::Handle,
     candidates: BTreeMap<HeaderDigest, Candidate>,
+    /// Blocks that wait for main, and whether they are decided ones from a peer.
+    waiting: BTreeSet<(HeaderDigest, bool)>,
     last_commit: Instant,
     sweep: Sweep,
 }
@@ -101,6 +107,7 @@ impl Executor {
             fatal,
             runtime,
             candidates: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             last_commit: Instant::now(),
             sweep: Sweep::new(Instant::now()),
         }
@@ -148,6 +155,10 @@ impl Executor {
         if !expired.is_empty() {
             tracing::debug!(chain = %self.host.name, count = expired.len(), "transactions expired");
         }
+        if self.host.main.is_some() {
+            // Main has gone on: who waited may have lost its right to what it asks.
+            self.drop_refused(&waiting);
+        }
         if !waiting.is_empty() {
             let host = Arc::clone(&self.host);
             // Never the number of an earlier announcement, also after a restart.
@@ -190,9 +201,8 @@ impl Executor {
             }
         };
         if !draft.refused.is_empty() {
-            let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
-            let ids: Vec<_> = draft.refused.iter().map(|(t, _)| t.id()).collect();
-            mempool.remove(ids.iter());
+            let refused = draft.refused.into_iter();
+            host.give_up(refused.map(|(transaction, refusal)| (transaction.id(), refusal)));
         }
         if draft.transactions.is_empty() && !request.allow_empty {
             host.tell(nothing);
@@ -206,7 +216,7 @@ impl Executor {
             witness_ids: draft.witness_ids,
             tx_root: draft.tx_root,
             history_root: draft.history_root,
-            checkpoint: None,
+            checkpoint: draft.checkpoint,
         })));
     }
 
@@ -219,6 +229,12 @@ impl Executor {
             request.contents = None;
         }
         let digest = request.header.digest();
+        if request.first_proposal && self.lags_behind_main(&request.header) {
+            return self.host.tell(Event::BodyInvalid {
+                header: digest,
+                fault: BodyFault::Checkpoint,
+            });
+        }
         let candidate = self.candidates.entry(digest).or_insert_with(Candidate::new);
         if candidate.checked.is_some() || candidate.executed.is_some() {
             return self.host.tell(Event::BodyReady { header: digest });
@@ -249,6 +265,15 @@ impl Executor {
         {
             return self.host.tell(Event::BodyReady { header: digest });
         }
+        if let Some(main_height) = self.missing_checkpoint(header) {
+            let task = Task::BodyArrived {
+                header: Arc::new(header.clone()),
+                parent_certificate,
+                transactions,
+            };
+            return self.hand_after_main(main_height, header, task);
+        }
+        self.waiting.remove(&(digest, false));
         match self.checked(header, parent_certificate, transactions) {
             Ok(()) => self.host.tell(Event::BodyReady { header: digest }),
             Err(Some(fault)) => self.host.tell(Event::BodyInvalid {
@@ -257,6 +282,61 @@ impl Executor {
             }),
             Err(None) => {}
         }
+    }
+
+    /// The checkpoint's height, if main on this node has not come to it yet. It is waited for, never
+    /// refused: main's voters may have shown it to others first.
+    fn missing_checkpoint(&self, header: &BlockHeader) -> Option<Height> {
+        let main = self.host.chain.main_chain()?;
+        let height = header.checkpoint?.height;
+        (height > main.head().height()).then_some(height)
+    }
+
+    /// Whether a first proposal stands on a main block that was not the last one for long when it was
+    /// made, as far as our own main shows: else a primary could pin an old state, in which a holder is
+    /// not suspended yet. Voters compare for first proposals only; a block that a quorum has prepared
+    /// or decided is not asked.
+    fn lags_behind_main(&self, header: &BlockHeader) -> bool {
+        let (Some(main), Some(checkpoint)) = (self.host.chain.main_chain(), header.checkpoint)
+        else {
+            return false;
+        };
+        let head = main.head();
+        if head.height() <= checkpoint.height {
+            return false;
+        }
+        let slack = head.parameters.timers.staleness_ms / CHECKPOINT_SLACK;
+        match main.sealed_header(checkpoint.height.next()) {
+            Ok(Some(next)) => next.header.time_ms.saturating_add(slack) < header.time_ms,
+            // Judged in full below.
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Hands a task to this executor again once main has come to a height, unless this chain's own
+    /// height is decided before.
+    fn hand_after_main(&mut self, main_height: Height, header: &BlockHeader, task: Task) {
+        let Some(main) = self.host.main.clone() else {
+            return;
+        };
+        let height = header.height;
+        let synced = matches!(task, Task::Synced(_));
+        // One copy of a block waits, however often it comes; main may be far behind.
+        if !self.waiting.insert((header.digest(), synced)) {
+            return;
+        }
+        let host = Arc::clone(&self.host);
+        self.runtime.spawn(async move {
+            let (mut main_heights, mut heights) = (main.heights(), host.heights());
+            tokio::select! {
+                reached = main_heights.wait_for(|h| *h >= main_height) => {
+                    if reached.is_ok() {
+                        host.hand(task);
+                    }
+                }
+                _ = heights.wait_for(|h| *h >= height) => {}
+            }
+        });
     }
 
     /// Checks and stores a body. The error is the block's fault, or none if it is ours.
@@ -314,6 +394,11 @@ impl Executor {
             // Decided by a quorum, on another parent than ours: the engine says what that means.
             return self.host.tell(Event::Sealed(Box::new(synced.sealed)));
         }
+        if let Some(main_height) = self.missing_checkpoint(&header) {
+            let task = Task::Synced(Box::new(synced));
+            return self.hand_after_main(main_height, &header, task);
+        }
+        self.waiting.remove(&(header.digest(), true));
         let digest = header.digest();
         let known = self
             .candidates
@@ -393,6 +478,7 @@ impl Executor {
                 metrics.stage(&self.host.name, "store", started.elapsed());
                 metrics.stage(&self.host.name, "decide", seen.elapsed());
                 self.candidates.clear();
+                self.waiting.clear();
                 self.last_commit = Instant::now();
                 self.publish(height, &committed);
             }
@@ -453,7 +539,6 @@ impl Executor {
             mempool.expire(committed.head.header.time_ms);
             mempool.disturbed(&committed.written)
         };
-        self.drop_refused(&disturbed);
         let label = chain_label(&host.name);
         let number = i64::try_from(height.get()).unwrap_or(i64::MAX);
         host.metrics.height.get_or_create(&label).set(number);
@@ -467,6 +552,8 @@ impl Executor {
             transactions = ids.len(), "block decided"
         );
         host.tell(Event::Applied { height });
+        // After the engine was told: under load many wait, and each is judged again.
+        self.drop_refused(&disturbed);
         for notice in &committed.restart_notices {
             if host.is_own_notice(notice.validator, &notice.nonce) {
                 host.tell(Event::AmnesiaCleared { height });
@@ -488,14 +575,12 @@ impl Executor {
         }
         match host.chain.admit_many(disturbed, host.admission_time()) {
             Ok(verdicts) => {
-                let refused: Vec<_> = disturbed
-                    .iter()
-                    .zip(&verdicts)
-                    .filter(|(_, verdict)| verdict.is_err())
-                    .map(|(transaction, _)| transaction.id())
-                    .collect();
-                let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
-                mempool.remove(refused.iter());
+                let judged = disturbed.iter().zip(verdicts);
+                host.give_up(
+                    judged.filter_map(|(transaction, verdict)| {
+                        Some((transaction.id(), verdict.err()?))
+                    }),
+                );
             }
             Err(error) => {
                 tracing::error!(chain = %host.name, %error, "the state cannot be read");

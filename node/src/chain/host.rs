@@ -13,8 +13,8 @@ use std::{
 
 use certchain_consensus::{Event, Status};
 use certchain_ledger::{
-    chain::Chain, mempool::Mempool, receipt::LocatedReceipt, signatures::TransactionVerifier,
-    store::StoreError,
+    chain::Chain, mempool::Mempool, receipt::LocatedReceipt, refusal::Refusal,
+    signatures::TransactionVerifier, store::StoreError,
 };
 use certchain_net::{ChannelId, NetworkHandle, PeerId};
 use certchain_proto::{
@@ -100,6 +100,14 @@ pub struct ChainHost {
     pub(super) sync_wanted: Notify,
     pub(super) halted: OnceLock<String>,
     pub(super) work_announced: AtomicBool,
+    /// On a side chain: main on this node.
+    pub main: Option<Arc<ChainHost>>,
+}
+
+impl std::fmt::Debug for ChainHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChainHost({})", self.name)
+    }
 }
 
 impl ChainHost {
@@ -139,6 +147,15 @@ impl ChainHost {
         drop(mempool);
     }
 
+    /// Drops admitted transactions that have become impossible, and tells those who wait for them.
+    pub(super) fn give_up(&self, refused: impl IntoIterator<Item = (TransactionId, Refusal)>) {
+        let mut mempool = self.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, refusal) in refused {
+            mempool.remove([&id]);
+            self.waiters.refused(id, refusal);
+        }
+    }
+
     /// The time at which a transaction is judged at admission.
     pub fn admission_time(&self) -> TimeMs {
         now().max(self.chain.head().header.time_ms.saturating_add(1))
@@ -170,12 +187,16 @@ impl ChainHost {
     /// The receipt of a transaction as soon as it is decided.
     ///
     /// # Errors
-    /// If the store cannot be read or too many clients wait.
+    /// If this node has admitted it and given it up since, the store cannot be read, or too many
+    /// clients wait.
     pub async fn wait_receipt(&self, id: TransactionId) -> Result<LocatedReceipt, WaitError> {
         loop {
             let decided = self.waiters.wait(id)?;
             if let Some(receipt) = self.chain.receipt(&id)? {
                 return Ok(receipt);
+            }
+            if let Some(refusal) = self.waiters.refusal(&id) {
+                return Err(WaitError::Refused(refusal));
             }
             decided.await.map_err(|_| WaitError::Stopping)?;
         }
@@ -268,6 +289,9 @@ pub enum WaitError {
     /// Too many clients wait.
     #[error(transparent)]
     TooMany(#[from] TooManyWaits),
+    /// It was admitted, but a block that came before it has made it impossible.
+    #[error(transparent)]
+    Refused(Refusal),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -19,7 +19,7 @@ use certchain_net::{PeerId, Verdict};
 use certchain_proto::{
     hash::TransactionId,
     transaction::{Transaction, TransactionError},
-    wire::v1::{Code, SignedTransaction},
+    wire::v1::{Code, SignedTransaction, transaction_body::Kind},
 };
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -69,6 +69,9 @@ impl SubmissionRoom {
         Arc::clone(&self.0).try_acquire_many_owned(bytes).ok()
     }
 }
+
+/// Least time that something which ends before its transaction must have left.
+const LEAST_TIME_LEFT_MS: u64 = 2_000;
 
 /// What became of one submitted transaction: its id, if it has one, and whether it was admitted.
 #[derive(Clone, Debug)]
@@ -293,7 +296,9 @@ fn into_mempool(
         }
     };
     for ((transaction, verdict), place) in good.into_iter().zip(verdicts).zip(places) {
-        let id = Some(transaction.id());
+        let transaction_id = transaction.id();
+        let id = Some(transaction_id);
+        let verdict = verdict.and_then(|()| check_time_left(host, &transaction));
         let result = verdict.and_then(|()| match mempool.insert(transaction.clone())? {
             Inserted::New | Inserted::Copy => {
                 fresh.push(transaction);
@@ -301,6 +306,9 @@ fn into_mempool(
             }
             Inserted::Known => Ok(()),
         });
+        if result.is_ok() {
+            host.waiters.admitted(&transaction_id);
+        }
         if let Some(slot) = results.get_mut(*place) {
             *slot = Some(Admission { id, result });
         }
@@ -310,6 +318,23 @@ fn into_mempool(
         host.work_changed();
     }
     fresh
+}
+
+/// What ends before a block can be expected to hold it is refused: it would look like work that the
+/// primaries leave undone. A rule of this node, not of blocks.
+fn check_time_left(host: &ChainHost, transaction: &Transaction) -> Result<(), Refusal> {
+    let deadline = host.chain.application().deadline(transaction);
+    if deadline >= transaction.valid_until()
+        || deadline > host.admission_time().saturating_add(LEAST_TIME_LEFT_MS)
+    {
+        return Ok(());
+    }
+    let code = match transaction.kind() {
+        Kind::RecordCheck(_) => Code::PresentationExpired,
+        _ => Code::Expired,
+    };
+    let text = format!("it ends within {LEAST_TIME_LEFT_MS} ms");
+    Err(Refusal::about(code, text))
 }
 
 fn count_refusals(host: &ChainHost, results: &[Admission]) {
@@ -376,7 +401,7 @@ mod tests {
     use certchain_proto::{
         SecretKey,
         transaction::sign,
-        wire::v1::{SuspendIdentity, TransactionBody, transaction_body::Kind},
+        wire::v1::{SuspendIdentity, TransactionBody},
     };
 
     use super::*;

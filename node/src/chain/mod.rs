@@ -1,6 +1,7 @@
 //! One chain on this node: its engine, executor, mempool and traffic, and the channels between
 //! them. Chains share the store, the swarm and the worker pools, and nothing else.
 
+mod anchor;
 mod bodies;
 mod engine_thread;
 mod evidence;
@@ -19,4 +20,4 @@ mod waiters;
 pub use engine_thread::now;
 pub use host::{Busy, ChainHost, ChainStatus, WaitError};
 pub use intake::{Admission, Submission};
-pub use start::{ChainTask, StartError, Surroundings, journal_dir};
+pub use start::{ChainSpec, ChainTask, StartError, Surroundings, journal_dir};

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use certchain_config::{Genesis, Timers};
+use certchain_config::Timers;
 use certchain_consensus::{Action, Engine, EngineConfig, Event, Head, Params, Recovered, Signer};
 use certchain_ledger::{
-    chain::{Chain, ChainOptions, OpenError},
+    chain::{Chain, ChainOptions, ChainRules, OpenError},
     genesis::GenesisBlock,
     mempool::Mempool,
     signatures::{TransactionVerifier, VerifierLimits},
@@ -31,6 +31,7 @@ use tokio::{
 };
 
 use super::{
+    anchor,
     engine_thread::{EngineThread, Input, now},
     evidence,
     exchange::Direct,
@@ -51,6 +52,21 @@ use crate::{
 
 /// How often a restart notice is submitted again until it is committed.
 const NOTICE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Which chain is to run.
+#[derive(Clone, Debug)]
+pub struct ChainSpec<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its first block.
+    pub genesis: &'a GenesisBlock,
+    /// What its blocks mean and stand on.
+    pub rules: ChainRules,
+    /// On a side chain: main on this node.
+    pub main: Option<Arc<ChainHost>>,
+    /// Memory of its state tree's cache in bytes.
+    pub cache_bytes: usize,
+}
 
 /// What all chains of a node share.
 #[derive(Clone)]
@@ -140,20 +156,21 @@ impl ChainTask {
     ///
     /// # Errors
     /// If store, journal, engine or network refuse.
-    pub async fn start(
-        name: &str,
-        genesis: &Genesis,
-        shared: &Surroundings,
-    ) -> Result<Self, StartError> {
-        let id = genesis.chain_id();
-        let options = ChainOptions::default();
-        let first = GenesisBlock::main(genesis).map_err(OpenError::from)?;
-        let chain = Arc::new(Chain::open(
-            Arc::clone(&shared.store),
+    pub async fn start(spec: ChainSpec<'_>, shared: &Surroundings) -> Result<Self, StartError> {
+        let ChainSpec {
             name,
-            &first,
-            options,
-        )?);
+            genesis,
+            rules,
+            main,
+            cache_bytes,
+        } = spec;
+        let id = genesis.chain();
+        let options = ChainOptions {
+            cache_bytes,
+            ..ChainOptions::default()
+        };
+        let store = Arc::clone(&shared.store);
+        let chain = Arc::new(Chain::open(store, name, genesis, rules, options)?);
         let head = chain.head();
         let validators = Arc::clone(&head.validators);
         let me = validators.index_of(shared.vote_key.public());
@@ -200,7 +217,10 @@ impl ChainTask {
             name: name.to_owned(),
             id,
             channel,
-            mempool: Mutex::new(Mempool::new(&head.parameters)),
+            mempool: Mutex::new(Mempool::new(
+                &head.parameters,
+                Arc::clone(chain.application()),
+            )),
             mempool_grew: Notify::new(),
             verifier: TransactionVerifier::new(VerifierLimits::default()),
             suspects: Suspects::default(),
@@ -224,6 +244,7 @@ impl ChainTask {
             sync_wanted: Notify::new(),
             halted: OnceLock::new(),
             work_announced: AtomicBool::new(false),
+            main,
             chain,
         });
         show_start(&host);
@@ -261,6 +282,7 @@ impl ChainTask {
             tokio::spawn(inbound::gossip(Arc::clone(&host), subscription.gossip)),
             tokio::spawn(inbound::requests(Arc::clone(&host), subscription.requests)),
             tokio::spawn(sync::run(Arc::clone(&host), shared.fatal.clone())),
+            tokio::spawn(anchor::run(Arc::clone(&host))),
         ];
         Ok(Self {
             host,

@@ -82,7 +82,10 @@ mod tests {
     fn pool() -> Mempool {
         let mut parameters = ChainParameters::default();
         parameters.limits.mempool_per_sender = parameters.limits.mempool_transactions;
-        Mempool::new(&parameters)
+        Mempool::new(
+            &parameters,
+            std::sync::Arc::new(certchain_ledger::identity::IdentityApplication),
+        )
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use certchain_config::{
     Member, Name, NetAddress, OrganisationCode,
-    node::{MAIN, NodeTemplate},
+    node::{NodeTemplate, all_chains},
     secret,
 };
 use certchain_proto::SecretKey;
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The vote key, with an empty journal if the key is new.
+/// The vote key, with an empty journal for each chain if the key is new.
 ///
 /// An empty journal says "this key has never voted", so only a key that is made here gets one. A
 /// key that is there already may have voted: without its journal the node must start as one that
@@ -111,8 +111,9 @@ fn vote_key(file: &Path, data_dir: &Path) -> anyhow::Result<SecretKey> {
     if file.exists() {
         return Ok(secret::read_secret_key(file)?);
     }
-    let journal = journal_dir(data_dir, MAIN);
-    if journal.exists() {
+    let chains = all_chains();
+    let journals = chains.iter().map(|chain| journal_dir(data_dir, chain));
+    if let Some(journal) = journals.clone().find(|journal| journal.exists()) {
         bail!(
             "{} is there without its vote key {}; bring the key back, or remove the journal if \
              the key is lost for good",
@@ -122,7 +123,9 @@ fn vote_key(file: &Path, data_dir: &Path) -> anyhow::Result<SecretKey> {
     }
     let key = SecretKey::generate()?;
     secret::create_secret_key(file, &key)?;
-    FileJournal::create(&journal)?;
+    for journal in journals {
+        FileJournal::create(&journal)?;
+    }
     Ok(key)
 }
 
@@ -148,6 +151,8 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
+    use certchain_config::node::MAIN;
+
     use crate::journal::Found;
     use certchain_config::NodeConfig;
 

@@ -6,3 +6,4 @@ pub mod init;
 pub mod peers;
 pub mod run;
 pub mod show;
+mod story;

@@ -3,6 +3,7 @@
 //! Every refusal carries a gRPC status, a sentence that says what to do, and, where the chain
 //! refused, the stable code in the metadata key [`CODE_KEY`].
 
+mod certificates;
 mod chains;
 mod connections;
 mod identities;
@@ -15,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use certchain_proto::Height;
 use tonic::Status;
 
+pub use certificates::{Certificates, ContentStoreError};
 pub use server::{Limits, ServerError, bind, serve};
 pub use status::CODE_KEY;
 
@@ -37,6 +39,8 @@ pub struct Services {
     pub max_wait: Duration,
     /// Its chains by name.
     pub chains: Arc<BTreeMap<String, Arc<ChainHost>>>,
+    /// What the certificate service has beside them.
+    pub certificates: Arc<Certificates>,
 }
 
 #[allow(clippy::result_large_err)]

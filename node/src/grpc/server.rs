@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use certchain_proto::wire::{
     DESCRIPTORS,
     v1::{
+        certificate_service_server::CertificateServiceServer,
         chain_service_server::ChainServiceServer, identity_service_server::IdentityServiceServer,
         transaction_service_server::TransactionServiceServer,
     },
@@ -14,7 +15,11 @@ use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_web::GrpcWebLayer;
 
-use super::{Services, connections::limited};
+use super::{
+    Services,
+    certificates::{ContentGate, MAX_CONTENT_MESSAGE_BYTES},
+    connections::limited,
+};
 use crate::stop::Fatal;
 
 /// Bounds of the server.
@@ -88,6 +93,15 @@ pub async fn serve(
     let transactions = TransactionServiceServer::new(services.clone())
         .max_decoding_message_size(bytes)
         .max_encoding_message_size(usize::MAX);
+    let certificates = |bytes| {
+        CertificateServiceServer::new(services.clone())
+            .max_decoding_message_size(bytes)
+            .max_encoding_message_size(usize::MAX)
+    };
+    let certificates = ContentGate::new(
+        certificates(bytes),
+        certificates(bytes.max(MAX_CONTENT_MESSAGE_BYTES)),
+    );
     let chains = ChainServiceServer::new(services)
         .max_decoding_message_size(bytes)
         .max_encoding_message_size(usize::MAX);
@@ -103,6 +117,7 @@ pub async fn serve(
         .add_service(reflection_alpha)
         .add_service(identities)
         .add_service(transactions)
+        .add_service(certificates)
         .add_service(chains)
         .serve_with_incoming_shutdown(incoming, async move {
             stop.stopping().await;
@@ -132,6 +147,9 @@ async fn report_health(reporter: HealthReporter, services: Services, stop: Fatal
             .await;
         reporter
             .set_service_status("certchain.v1.TransactionService", status)
+            .await;
+        reporter
+            .set_service_status("certchain.v1.CertificateService", status)
             .await;
         reporter
             .set_service_status("certchain.v1.ChainService", status)

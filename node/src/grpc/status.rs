@@ -30,14 +30,39 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::WrongChain
         | C::BadField
         | C::BadKey
-        | C::KindNotHere => Code::InvalidArgument,
+        | C::KindNotHere
+        | C::WrongRecipient
+        | C::BadProof
+        | C::NoConflict => Code::InvalidArgument,
         C::BadSignature | C::MissingSigner | C::SurplusSigner | C::WrongKey => {
             Code::Unauthenticated
         }
-        C::Suspended | C::Revoked | C::NotEntitled => Code::PermissionDenied,
-        C::Expired | C::TooFar | C::NotSuspended | C::UnknownValidator => Code::FailedPrecondition,
-        C::Replayed | C::TagTaken | C::KeyTaken | C::OrganisationTaken => Code::AlreadyExists,
-        C::UnknownAccount => Code::NotFound,
+        C::Suspended
+        | C::Revoked
+        | C::NotEntitled
+        | C::NotAccredited
+        | C::NotHolder
+        | C::WrongVerifier => Code::PermissionDenied,
+        C::Expired
+        | C::TooFar
+        | C::NotSuspended
+        | C::UnknownValidator
+        | C::WrongStatus
+        | C::PresentationExpired
+        | C::StaleCheckpoint
+        | C::OldEpoch
+        | C::Frozen => Code::FailedPrecondition,
+        C::Replayed
+        | C::TagTaken
+        | C::KeyTaken
+        | C::OrganisationTaken
+        | C::ClaimTaken
+        | C::CertificateTaken
+        | C::PresentationUsed
+        | C::OldAnchor => Code::AlreadyExists,
+        C::UnknownAccount | C::UnknownCertificate | C::UnknownType | C::UnknownChain => {
+            Code::NotFound
+        }
         C::MempoolFull | C::Quota => Code::ResourceExhausted,
         C::Unavailable => Code::Unavailable,
     }

@@ -185,6 +185,7 @@ pub(super) async fn wait_receipt(
 ) -> Result<v1::Receipt, Status> {
     match tokio::time::timeout(patience, host.wait_receipt(id)).await {
         Ok(Ok(receipt)) => Ok(v1::Receipt::from(&receipt)),
+        Ok(Err(WaitError::Refused(refusal))) => Err(refused(&refusal)),
         Ok(Err(WaitError::Store(error))) => Err(unreadable(error)),
         Ok(Err(error)) => Err(Status::unavailable(error.to_string())),
         Err(_) => Err(Status::deadline_exceeded(

@@ -1,0 +1,122 @@
+//! Which signed queries were used: each is good for one use, and is remembered for as long as its
+//! time is good.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+
+use certchain_proto::{Address, TimeMs};
+
+use super::authorisation::{NONCE_BYTES, QueryError, WINDOW_MS};
+
+/// Most queries that are remembered.
+const MAX_REMEMBERED: usize = 200_000;
+
+/// Most queries of one account that are remembered: more than eight a second for two minutes.
+const MAX_OF_ACCOUNT: usize = 1_024;
+
+/// Remembers queries, within bounds.
+#[derive(Debug, Default)]
+pub(super) struct ReplayCache {
+    seen: Mutex<Seen>,
+}
+
+type QueryName = (Address, [u8; NONCE_BYTES]);
+
+#[derive(Debug, Default)]
+struct Seen {
+    names: BTreeSet<QueryName>,
+    /// The same by the time after which they need not be remembered.
+    by_end: BTreeSet<(TimeMs, QueryName)>,
+    of_account: BTreeMap<Address, usize>,
+}
+
+impl ReplayCache {
+    /// Takes a query whose time and signature are good, unless it was taken before.
+    pub(super) fn take(
+        &self,
+        address: Address,
+        nonce: [u8; NONCE_BYTES],
+        time: TimeMs,
+        now: TimeMs,
+    ) -> Result<(), QueryError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.forget(now);
+        let name = (address, nonce);
+        if seen.names.contains(&name) {
+            return Err(QueryError::Seen);
+        }
+        if seen.names.len() >= MAX_REMEMBERED {
+            return Err(QueryError::Full);
+        }
+        let count = seen.of_account.entry(address).or_default();
+        if *count >= MAX_OF_ACCOUNT {
+            return Err(QueryError::TooMany);
+        }
+        *count += 1;
+        seen.names.insert(name);
+        seen.by_end.insert((time.saturating_add(WINDOW_MS), name));
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn forget(&mut self, now: TimeMs) {
+        while let Some((end, name)) = self.by_end.first().copied() {
+            if end >= now {
+                return;
+            }
+            self.by_end.pop_first();
+            self.names.remove(&name);
+            if let Some(count) = self.of_account.get_mut(&name.0) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.of_account.remove(&name.0);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    const NOW: TimeMs = TimeMs::new(1_000_000);
+
+    fn account(n: u8) -> Address {
+        Address::from_bytes([n; 32])
+    }
+
+    #[test]
+    fn a_query_is_taken_once_while_it_is_good() {
+        let cache = ReplayCache::default();
+        let take = |n, nonce, now| cache.take(account(n), [nonce; 16], NOW, now);
+        assert_eq!(take(1, 1, NOW), Ok(()));
+        assert_eq!(take(1, 1, NOW), Err(QueryError::Seen));
+        assert_eq!(take(1, 2, NOW), Ok(()), "another nonce");
+        assert_eq!(take(2, 1, NOW), Ok(()), "another account");
+        let last = NOW.saturating_add(WINDOW_MS);
+        assert_eq!(take(1, 1, last), Err(QueryError::Seen));
+        // From here on its time is refused, and it is forgotten.
+        let mut seen = cache.seen.lock().unwrap();
+        seen.forget(last.saturating_add(1));
+        assert!(seen.names.is_empty() && seen.by_end.is_empty() && seen.of_account.is_empty());
+    }
+
+    #[test]
+    fn one_account_cannot_fill_the_memory() {
+        let cache = ReplayCache::default();
+        let nonce = |n: usize| (n as u128).to_le_bytes();
+        for n in 0..MAX_OF_ACCOUNT {
+            assert_eq!(cache.take(account(1), nonce(n), NOW, NOW), Ok(()));
+        }
+        let one_more = cache.take(account(1), nonce(MAX_OF_ACCOUNT), NOW, NOW);
+        assert_eq!(one_more, Err(QueryError::TooMany));
+        assert_eq!(cache.take(account(2), nonce(0), NOW, NOW), Ok(()));
+        let later = NOW.saturating_add(WINDOW_MS + 1);
+        assert_eq!(cache.take(account(1), nonce(0), later, later), Ok(()));
+    }
+}
