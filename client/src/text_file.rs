@@ -62,7 +62,7 @@ pub enum FileError {
 
 impl FileError {
     /// Names the file in an error of the system while reading.
-    pub(crate) fn reading(path: &Path, what: &'static str, source: io::Error) -> Self {
+    pub fn reading(path: &Path, what: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::NotFound => Self::Missing { path },
@@ -76,7 +76,7 @@ impl FileError {
     }
 
     /// Names the file in an error of the system while writing.
-    pub(crate) fn writing(path: &Path, source: io::Error) -> Self {
+    pub fn writing(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::AlreadyExists => Self::Exists { path },

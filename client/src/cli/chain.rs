@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 
 use super::{
     CommandResult, Stop,
+    anchor::{AnchorArgs, anchor},
     exit_code::Exit,
     failure::Failure,
     output::Report,
     session::{Common, Verify},
-    show::{header_fields, proof_fields, receipt_fields, transaction_value},
+    show::{Subject, code_name, header_fields, proof_fields, receipt_fields, transaction_value},
+    trusted_header::{HeaderArgs, fetch},
 };
 
 /// `certchain chain ...`
@@ -55,6 +57,10 @@ pub enum ChainCommand {
         #[command(flatten)]
         verify: Verify,
     },
+    /// How far main has anchored a side chain
+    Anchor(AnchorArgs),
+    /// Keep a block of main that is trusted, for checks off line
+    Header(HeaderArgs),
     /// Proofs of a value of the state, or of a block's place in the history
     #[command(subcommand)]
     Proof(ProofCommand),
@@ -119,6 +125,8 @@ pub async fn run(common: &Common, command: ChainCommand) -> CommandResult {
             let block = block.as_deref().map_or(Ok(BlockRef::Last), block_ref)?;
             one_block(&connection, &chain.chain, block, &verify).await?
         }
+        ChainCommand::Anchor(args) => anchor(common, &args).await?,
+        ChainCommand::Header(args) => fetch(common, &args).await?,
         ChainCommand::Tx { id, chain, verify } => {
             transaction(&connection, &chain.chain, &id, &verify).await?
         }
@@ -184,7 +192,7 @@ async fn one_block(
     wanted: BlockRef,
     verify: &Verify,
 ) -> Result<Report, Failure> {
-    let light = verify.light_client()?;
+    let light = verify.light_client_of(chain)?;
     let block = connection.block(chain, wanted, false).await?;
     let report = block_report(&block)?;
     let Some(light) = light else {
@@ -217,8 +225,7 @@ fn block_report(block: &Block) -> Result<Report, Failure> {
         .map(|(index, transaction)| {
             let mut value = transaction_value(transaction);
             if let (Some(map), Some(receipt)) = (value.as_object_mut(), block.receipts.get(index)) {
-                let receipt = receipt_fields(Report::default(), receipt).into_value();
-                map.insert("code".to_owned(), receipt["code"].clone());
+                map.insert("code".to_owned(), code_name(receipt.code).into());
             }
             value
         })
@@ -235,7 +242,7 @@ async fn transaction(
 ) -> Result<Report, Failure> {
     let id = TransactionId::from_hex(id)
         .ok_or_else(|| Failure::usage("a transaction is named by 64 hexadecimal digits"))?;
-    let light = verify.light_client()?;
+    let light = verify.light_client_of(chain)?;
     let answer = connection.transaction(chain, &id, light.is_some()).await?;
     let (Some(envelope), Some(receipt)) = (&answer.transaction, &answer.receipt) else {
         return Err(Failure::new(
@@ -243,7 +250,8 @@ async fn transaction(
             "the node's answer lacks transaction or receipt",
         ));
     };
-    let report = receipt_fields(Report::new("Transaction"), receipt)
+    let subject = Subject::of_envelope(envelope);
+    let report = receipt_fields(Report::new("Transaction"), receipt, subject)
         .field("body", transaction_value(envelope));
     match light {
         None => Ok(report),
@@ -262,7 +270,7 @@ async fn watch(
     chain: &str,
     verify: &Verify,
 ) -> CommandResult {
-    let light = verify.light_client()?;
+    let light = verify.light_client_of(chain)?;
     let mut watch = connection.watch(chain, from.map(Height::new), false);
     let mut left = count.unwrap_or(u64::MAX);
     while left > 0 {
@@ -291,7 +299,7 @@ async fn state_proof(
     let key =
         hex::decode(key).map_err(|_| Failure::usage("the key is given in hexadecimal digits"))?;
     let key = StateKey::new(&key).map_err(|error| Failure::usage(error.to_string()))?;
-    let light = verify.light_client()?;
+    let light = verify.light_client_of(chain)?;
     let at = at_height.map(Height::new);
     let answer = connection.state_proof(chain, key.as_bytes(), at).await?;
     let proof = answer.proof.clone().unwrap_or_default();
@@ -331,7 +339,7 @@ async fn history_proof(
     chain: &str,
     verify: &Verify,
 ) -> Result<Report, Failure> {
-    let light = verify.light_client()?;
+    let light = verify.light_client_of(chain)?;
     let (height, at) = (Height::new(height), at_height.map(Height::new));
     let answer = connection.history_proof(chain, height, at).await?;
     let proof = answer.proof.clone().unwrap_or_default();

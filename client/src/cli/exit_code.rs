@@ -25,13 +25,15 @@ pub enum Exit {
     File,
     /// The node refuses a question or answers nonsense; anything else.
     Failed,
+    /// A check was made, and the certificate is not valid.
+    NotValid,
 }
 
 /// The table at the end of `certchain help`.
 pub const HELP: &str = "\
 Exit codes:
   0  done
-  1  the chain refuses the transaction, or it did not take effect
+  1  the chain refuses the transaction, or it did not take effect (batch: for a line at least)
   2  the command line is wrong
   3  the chain holds no such thing
   4  no node can be reached
@@ -40,6 +42,7 @@ Exit codes:
   7  not decided or answered in time
   8  a file is missing, exists already, was altered or is of another kind
   9  the node refuses the question or answers nonsense, or something else failed
+ 10  checked, and the certificate is not valid: the answer says why
 
 The passphrase comes from --passphrase-file, else from CERTCHAIN_PASSPHRASE, else it is asked for.
 With --json, standard output holds one JSON document (watch: one a line); an error is a JSON
@@ -59,6 +62,7 @@ impl Exit {
             Self::Timeout => 7,
             Self::File => 8,
             Self::Failed => 9,
+            Self::NotValid => 10,
         }
     }
 
@@ -75,6 +79,7 @@ impl Exit {
             Self::Timeout => "timeout",
             Self::File => "file",
             Self::Failed => "failed",
+            Self::NotValid => "not_valid",
         }
     }
 }

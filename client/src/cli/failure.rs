@@ -3,8 +3,10 @@
 use certchain_client::{
     NoRandomness,
     attributes::AttributeError,
+    certificate::{OpenError, PrepareError, PresentError},
     connection::ConnectionError,
     light::LightError,
+    qr::{ReadError, RenderError, WriteError},
     tag::DocumentError,
     text_file::FileError,
     transaction::DraftError,
@@ -12,6 +14,11 @@ use certchain_client::{
 };
 use certchain_config::ConfigError;
 use certchain_proto::wire::v1::Code;
+use certchain_sidechain::{
+    encryption::EncryptionError,
+    pack::PackError,
+    package::{VerifyError, sealed, text::TextError},
+};
 
 use super::exit_code::Exit;
 
@@ -141,5 +148,118 @@ impl From<DocumentError> for Failure {
 impl From<NoRandomness> for Failure {
     fn from(error: NoRandomness) -> Self {
         Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        let exit = match &error {
+            PrepareError::NoRandomness(_) => Exit::Failed,
+            PrepareError::Holders { .. }
+            | PrepareError::RepeatedHolder { .. }
+            | PrepareError::Field(_)
+            | PrepareError::Encryption { .. }
+            | PrepareError::Validity
+            | PrepareError::NoBatch
+            | PrepareError::Batch { .. } => Exit::Usage,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let exit = match &error {
+            OpenError::NotHolder { .. } | OpenError::NotForThisWallet => Exit::Wallet,
+            OpenError::OtherType { .. } => Exit::Usage,
+            OpenError::Encryption(EncryptionError::ContentNeeded { .. }) => Exit::NotFound,
+            OpenError::Malformed { .. }
+            | OpenError::OtherCertificate { .. }
+            | OpenError::Encryption(_)
+            | OpenError::Fields(_)
+            | OpenError::OtherRoot { .. } => Exit::Unverified,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PresentError> for Failure {
+    fn from(error: PresentError) -> Self {
+        let exit = match &error {
+            PresentError::NoRandomness(_) => Exit::Failed,
+            PresentError::Build(_) | PresentError::Encryption(_) | PresentError::Bearer => {
+                Exit::Usage
+            }
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<sealed::OpenError> for Failure {
+    fn from(error: sealed::OpenError) -> Self {
+        let exit = match &error {
+            sealed::OpenError::Encryption(EncryptionError::OtherRecipient) => Exit::Wallet,
+            sealed::OpenError::Encryption(_) | sealed::OpenError::Package(_) => Exit::Unverified,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        Self::new(Exit::Unverified, error.to_string())
+    }
+}
+
+impl From<PackError> for Failure {
+    fn from(error: PackError) -> Self {
+        let exit = match &error {
+            PackError::Form(_) => Exit::File,
+            PackError::Parts(_)
+            | PackError::Absent(_)
+            | PackError::Record { .. }
+            | PackError::OtherMain { .. }
+            | PackError::Trust(_)
+            | PackError::OtherHistory(_)
+            | PackError::Main(_)
+            | PackError::MainState { .. }
+            | PackError::NotAnchored(_)
+            | PackError::SideHistory(_)
+            | PackError::Certificate(_)
+            | PackError::Frozen(_) => Exit::Unverified,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        Self::new(Exit::File, error.to_string())
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::new(Exit::File, error.to_string())
+    }
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Self {
+        let exit = match &error {
+            RenderError::TooLong { .. } => Exit::Usage,
+            RenderError::Encoder => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Ending => Self::usage(error.to_string()),
+            WriteError::Render(error) => error.into(),
+            WriteError::File(error) => error.into(),
+        }
     }
 }

@@ -1,13 +1,28 @@
 //! The command line.
 
+mod anchor;
+mod batch;
+mod certificate;
 mod chain;
+mod check;
 mod exit_code;
 mod failure;
+mod holding;
 mod identity;
+mod inbox;
+mod issue;
+mod listing;
+mod lookup;
+mod offline;
 mod output;
+mod present;
 mod registration;
+mod sending;
 mod session;
 mod show;
+mod show_certificate;
+mod table;
+mod trusted_header;
 mod wallet;
 
 use std::{io, process::ExitCode};
@@ -19,7 +34,7 @@ use exit_code::Exit;
 use failure::Failure;
 use session::Common;
 
-/// CertChain: wallets, identities and chains
+/// CertChain: wallets, identities, certificates and chains
 #[derive(Parser, Debug)]
 #[command(name = "certchain", version, after_help = exit_code::HELP, arg_required_else_help = true)]
 struct Cli {
@@ -37,7 +52,14 @@ enum Command {
     /// Register identities, ask for them, change their keys and status
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
-    /// Read a chain: status, blocks, transactions, proofs
+    /// Issue, receive, show and revoke certificates
+    #[command(subcommand)]
+    Certificate(Box<certificate::CertificateCommand>),
+    /// Certificates that were sent to me, opened and verified
+    Inbox(inbox::InboxArgs),
+    /// Check a certificate that somebody shows, and record the check
+    Check(Box<check::CheckArgs>),
+    /// Read a chain: status, blocks, transactions, proofs, anchors
     #[command(subcommand)]
     Chain(chain::ChainCommand),
     /// Write a completion script for a shell
@@ -53,6 +75,8 @@ pub enum Stop {
     Failure(Failure),
     /// Who reads the output has gone; no reason to complain.
     OutputClosed(io::Error),
+    /// The answer was written and says what happened; only the exit code is another.
+    Told(Exit),
 }
 
 impl<E: Into<Failure>> From<E> for Stop {
@@ -81,6 +105,7 @@ pub fn run() -> ExitCode {
     let output = cli.common.output();
     match execute(cli) {
         Ok(()) => Exit::Done.into(),
+        Err(Stop::Told(exit)) => exit.into(),
         Err(Stop::OutputClosed(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Exit::Done.into()
         }
@@ -101,6 +126,9 @@ fn execute(cli: Cli) -> CommandResult {
     match cli.command {
         Command::Wallet(command) => wallet::run(common, command),
         Command::Identity(command) => runtime()?.block_on(identity::run(common, command)),
+        Command::Certificate(command) => runtime()?.block_on(certificate::run(common, *command)),
+        Command::Inbox(args) => runtime()?.block_on(inbox::run(common, args)),
+        Command::Check(args) => runtime()?.block_on(check::run(common, *args)),
         Command::Chain(command) => runtime()?.block_on(chain::run(common, command)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -115,4 +143,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

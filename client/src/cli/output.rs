@@ -90,7 +90,7 @@ fn write_fields(text: &mut String, fields: &[(&str, &Value)], indent: usize) {
             Value::Null => continue,
             Value::String(string) if string.is_empty() => continue,
             Value::String(string) => string.clone(),
-            Value::Number(number) if name.ends_with("time_ms") || *name == "valid_until_ms" => {
+            Value::Number(number) if is_time(name) => {
                 number.as_u64().map_or_else(|| number.to_string(), date)
             }
             Value::Bool(true) => "yes".to_owned(),
@@ -132,6 +132,19 @@ fn write_fields(text: &mut String, fields: &[(&str, &Value)], indent: usize) {
         };
         text.push_str(&format!("{:indent$}{label:width$}  {line}\n", ""));
     }
+}
+
+/// Whether a field is a time, which people read as a date; other milliseconds are spans.
+fn is_time(name: &str) -> bool {
+    const TIMES: [&str; 6] = [
+        "valid_from_ms",
+        "valid_until_ms",
+        "issued_ms",
+        "status_ms",
+        "expires_ms",
+        "accepted_ms",
+    ];
+    name.ends_with("time_ms") || TIMES.contains(&name)
 }
 
 fn plain(value: &Value) -> String {

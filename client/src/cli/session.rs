@@ -7,16 +7,17 @@ use std::{
 };
 
 use certchain_client::{
+    certificate::KnownType,
     connection::{ConnectOptions, Connection},
     light::LightClient,
     wallet::{Passphrase, Wallet},
 };
-use certchain_config::Genesis;
+use certchain_config::{Genesis, SideChain};
 use certchain_proto::TimeMs;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{exit_code::Exit, failure::Failure, output::Output};
+use super::{exit_code::Exit, failure::Failure, output::Output, registration::MAIN};
 
 /// Options of all commands.
 #[derive(Args, Debug)]
@@ -64,12 +65,76 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// The light client, if proof is asked for.
+    /// A light client of main, if proof is asked for.
     pub fn light_client(&self) -> Result<Option<LightClient>, Failure> {
+        self.light_client_of(MAIN)
+    }
+
+    /// A light client of a chain, if proof is asked for.
+    pub fn light_client_of(&self, chain: &str) -> Result<Option<LightClient>, Failure> {
         match (&self.genesis, self.verify) {
-            (Some(path), true) => Ok(Some(LightClient::new(&Genesis::load(path)?)?)),
+            (Some(path), true) => {
+                let genesis = Genesis::load(path)?;
+                Ok(Some(LightClient::of_chain(&genesis, chain)?))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// What is trusted instead of the node, if proof is asked for.
+    pub fn trust(&self) -> Result<Option<Trust>, Failure> {
+        match (&self.genesis, self.verify) {
+            (Some(path), true) => Ok(Some(Trust::load(path)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The genesis file, whether or not proof of the node's answers is asked for.
+    pub fn genesis(&self) -> Option<&Path> {
+        self.genesis.as_deref()
+    }
+}
+
+/// A genesis, and a light client of main that trusts it.
+#[derive(Debug)]
+pub struct Trust {
+    genesis: Genesis,
+    /// The light client of main.
+    pub main: LightClient,
+}
+
+impl Trust {
+    /// Reads a genesis file.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let genesis = Genesis::load(path)?;
+        let main = LightClient::new(&genesis)?;
+        Ok(Self { genesis, main })
+    }
+
+    /// What the genesis says.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// A light client of a side chain.
+    pub fn side(&self, side: SideChain) -> Result<LightClient, Failure> {
+        Ok(LightClient::of_chain(&self.genesis, side.name())?)
+    }
+
+    /// A type of the catalogue.
+    pub fn known_type(&self, side: SideChain, name: &str) -> Result<KnownType, Failure> {
+        let entries = self.genesis.catalogue.iter();
+        let found = entries
+            .filter(|entry| entry.chain == side)
+            .find(|entry| entry.name.as_str() == name);
+        let Some(certificate_type) = found else {
+            let message = "the certificate's type is not in the catalogue of this genesis";
+            return Err(Failure::new(Exit::Unverified, message));
+        };
+        Ok(KnownType {
+            certificate_type: certificate_type.clone(),
+            chain: self.side(side)?.chain(),
+        })
     }
 }
 

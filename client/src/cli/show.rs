@@ -10,7 +10,7 @@ use certchain_proto::{
     transaction::Transaction,
     wire::v1::{
         BlockHeader, Code, GetIdentityResponse, GetPublicKeyResponse, IdentityKind, IdentityStatus,
-        Receipt, SignedTransaction,
+        Receipt, SignedTransaction, transaction_body::Kind,
     },
 };
 use serde_json::{Map, Value, json};
@@ -46,39 +46,98 @@ pub fn draft_report(title: &str, draft: &Draft) -> Report {
     report.field("signers", parties)
 }
 
-/// Submits a finished draft and adds its receipt to the report; a failed receipt is a failure.
+/// Submits a finished draft to main and adds its receipt to the report; a failed receipt is a
+/// failure.
 pub async fn decided(
     connection: &Connection,
     report: Report,
     draft: Draft,
 ) -> Result<Report, Failure> {
-    let receipt = connection.submit_and_wait(MAIN, draft.finish()?).await?;
-    let code = code(&receipt);
-    if code != Some(Code::Ok) {
-        let what = code.map_or("a code unknown to this release", |code| code.as_str_name());
-        let advice = code.map_or("use a newer release to read it", advice);
-        return Err(Failure {
-            exit: Exit::Refused,
-            message: format!("decided at height {} with {what}: {advice}", receipt.height),
-            code,
-        });
-    }
-    Ok(report.append(receipt_fields(Report::default(), &receipt)))
+    decided_on(connection, MAIN, report, draft).await
 }
 
-fn code(receipt: &Receipt) -> Option<Code> {
-    Code::try_from(receipt.code).ok()
+/// The same on any chain.
+pub async fn decided_on(
+    connection: &Connection,
+    chain: &str,
+    report: Report,
+    draft: Draft,
+) -> Result<Report, Failure> {
+    let subject = Subject::of(draft.kind());
+    let receipt = connection.submit_and_wait(chain, draft.finish()?).await?;
+    if receipt.code != Code::Ok as i32 {
+        return Err(refusal(receipt.code, receipt.height));
+    }
+    Ok(report.append(receipt_fields(Report::default(), &receipt, subject)))
+}
+
+/// A transaction, or one line of it, that was decided without taking effect.
+pub fn refusal(number: i32, height: u64) -> Failure {
+    let code = Code::try_from(number).ok();
+    let advice = code.map_or("use a newer release to read it", advice);
+    Failure {
+        exit: Exit::Refused,
+        message: format!(
+            "decided at height {height} with {}: {advice}",
+            code_name(number)
+        ),
+        code,
+    }
+}
+
+/// The stable name of a code.
+pub fn code_name(number: i32) -> &'static str {
+    Code::try_from(number).map_or("CODE_UNKNOWN", |code| code.as_str_name())
+}
+
+/// What the subject of a receipt names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An account.
+    Account,
+    /// A certificate, a presentation, a block, a chain.
+    Other,
+}
+
+impl Subject {
+    /// That of a kind's receipt.
+    pub const fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::RegisterIdentity(_)
+            | Kind::RotateKey(_)
+            | Kind::RecoverKey(_)
+            | Kind::SuspendIdentity(_)
+            | Kind::ReinstateIdentity(_)
+            | Kind::RevokeIdentity(_) => Self::Account,
+            Kind::RestartNotice(_)
+            | Kind::IssueCertificate(_)
+            | Kind::IssueBatch(_)
+            | Kind::AcceptCertificate(_)
+            | Kind::DeclineCertificate(_)
+            | Kind::RevokeCertificate(_)
+            | Kind::RecordCheck(_)
+            | Kind::SubmitAnchor(_)
+            | Kind::ReportConflict(_) => Self::Other,
+        }
+    }
+
+    /// That of an envelope's receipt.
+    pub fn of_envelope(envelope: &SignedTransaction) -> Self {
+        Transaction::from_envelope(envelope.clone())
+            .map_or(Self::Other, |transaction| Self::of(transaction.kind()))
+    }
 }
 
 /// The fields of a receipt.
-pub fn receipt_fields(report: Report, receipt: &Receipt) -> Report {
-    let subject = Address::from_slice(&receipt.subject).map(|address| address.to_string());
+pub fn receipt_fields(report: Report, receipt: &Receipt, subject: Subject) -> Report {
+    let subject = match subject {
+        _ if receipt.subject.is_empty() => None,
+        Subject::Account => Address::from_slice(&receipt.subject).map(|a| a.to_string()),
+        Subject::Other => Some(hex::encode(&receipt.subject)),
+    };
     report
         .hex("transaction_id", &receipt.transaction_id)
-        .field(
-            "code",
-            code(receipt).map_or("UNKNOWN", |code| code.as_str_name()),
-        )
+        .field("code", code_name(receipt.code))
         .field("height", receipt.height)
         .field("index", receipt.index)
         .hex("block_id", &receipt.block_id)
@@ -185,21 +244,24 @@ pub fn transaction_value(envelope: &SignedTransaction) -> Value {
     Value::Object(map)
 }
 
-fn kind_word(kind: i32) -> String {
+/// The kind of an account.
+pub fn kind_word(kind: i32) -> String {
     match IdentityKind::try_from(kind) {
         Ok(kind) => word(kind.as_str_name(), "IDENTITY_KIND_"),
         Err(_) => format!("unknown ({kind})"),
     }
 }
 
-fn status_word(status: i32) -> String {
+/// The status of an identity.
+pub fn status_word(status: i32) -> String {
     match IdentityStatus::try_from(status) {
         Ok(status) => word(status.as_str_name(), "IDENTITY_STATUS_"),
         Err(_) => format!("unknown ({status})"),
     }
 }
 
-fn word(name: &str, prefix: &str) -> String {
+/// A word for people and programs from the name of an enumeration's value.
+pub fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix)
         .unwrap_or(name)
         .to_ascii_lowercase()

@@ -5,6 +5,7 @@
 //! it is submitted. Every request has a deadline. What a node answers is only what it says; see
 //! [`crate::light`] for how to check it.
 
+mod certificates;
 mod error;
 mod read;
 mod submit;

@@ -9,6 +9,12 @@ pub enum LightError {
     /// The genesis gives no first block.
     #[error("the genesis block cannot be computed; check the genesis file")]
     Genesis,
+    /// The genesis creates no such chain.
+    #[error("the genesis creates no chain '{name}'; it is one of main and the side chains")]
+    NoSuchChain {
+        /// The name asked for.
+        name: String,
+    },
     /// The node's chain started from another genesis.
     #[error("the node's genesis block is not that of this genesis file; check both")]
     OtherGenesis,

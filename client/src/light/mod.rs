@@ -7,17 +7,17 @@
 //! What it cannot know is whether a newer block exists: who needs the present compares the block's
 //! time, which every answer carries, with what it can accept.
 
+mod certificate;
 mod error;
 #[cfg(test)]
 mod tests;
 
-use certchain_config::Genesis;
+use certchain_config::{Genesis, node::MAIN};
 use certchain_ledger::{
     evidence::{
         EvidenceError, HistoryEvidence, InclusionEvidence, SealedHeader, StateEvidence,
         VerifiedHeader, VerifiedValue, identity_as_of,
     },
-    genesis::GenesisBlock,
     identity::{IdentityAt, IdentityVersion, PastVersion, keys},
     merkle::{self, MerkleProof},
     receipt::{LocatedReceipt, Receipt},
@@ -30,7 +30,9 @@ use certchain_proto::{
     transaction::Transaction,
     wire::v1,
 };
+use certchain_sidechain::network::NetworkGenesis;
 
+pub use certificate::{ProvenCertificate, ProvenCheck, plain_certificate, plain_check};
 pub use error::LightError;
 
 /// Checks answers about one chain. See the module's document.
@@ -88,12 +90,23 @@ pub struct ProvenBlock {
 }
 
 impl LightClient {
-    /// Trusts a genesis.
+    /// Trusts a genesis and follows main.
     ///
     /// # Errors
     /// If its first block cannot be computed, which a valid genesis never causes.
     pub fn new(genesis: &Genesis) -> Result<Self, LightError> {
-        let block = GenesisBlock::main(genesis).map_err(|_| LightError::Genesis)?;
+        Self::of_chain(genesis, MAIN)
+    }
+
+    /// Trusts a genesis and follows one of its chains.
+    ///
+    /// # Errors
+    /// If the genesis creates no chain of this name.
+    pub fn of_chain(genesis: &Genesis, name: &str) -> Result<Self, LightError> {
+        let blocks = NetworkGenesis::new(genesis).map_err(|_| LightError::Genesis)?;
+        let block = blocks.named(name).ok_or_else(|| LightError::NoSuchChain {
+            name: name.to_owned(),
+        })?;
         let genesis = VerifiedHeader {
             id: block.id(),
             header: block.block.header.clone(),
@@ -101,7 +114,7 @@ impl LightClient {
         };
         Ok(Self {
             chain: genesis.header.chain,
-            validators: block.validators,
+            validators: block.validators.clone(),
             genesis,
         })
     }

@@ -123,7 +123,7 @@ impl World {
             nodes: BTreeMap::new(),
             light,
         };
-        let first = GenesisBlock::main(&genesis).unwrap();
+        let first = NetworkGenesis::new(&genesis).unwrap().main;
         world.update(
             first
                 .leaves
@@ -185,7 +185,7 @@ impl World {
             .collect();
         let receipts: Vec<Receipt> = transactions
             .iter()
-            .map(|t| Receipt::executed(t.id(), Some(holder())))
+            .map(|t| Receipt::executed(t.id(), Some(*holder().as_bytes())))
             .collect();
         self.update(leaves);
         let ids: Vec<_> = transactions.iter().map(Transaction::witness_id).collect();

@@ -3,13 +3,16 @@
 
 use certchain_proto::{
     Address, ChainId, Epoch, PublicKey, TimeMs, ValidatorIndex,
-    hash::{AttributeRoot, IdentityTag},
+    hash::{AttributeRoot, CertificateId, IdentityTag},
     transaction::NONCE_BYTES,
     wire::v1::{
-        RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice, RevokeIdentity, RotateKey,
-        SuspendIdentity, TransactionBody, transaction_body::Kind,
+        AcceptCertificate, CertificateDraft, DeclineCertificate, IssueBatch, IssueCertificate,
+        RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice,
+        RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity, TransactionBody,
+        transaction_body::Kind,
     },
 };
+use certchain_sidechain::package::SignedPresentation;
 
 use crate::{NoRandomness, random, wallet::PublicAccount};
 
@@ -126,6 +129,59 @@ pub fn restart_notice(epoch: Epoch, validator: ValidatorIndex, nonce: [u8; 32]) 
         epoch: epoch.get(),
         validator: validator.get().into(),
         restart_nonce: nonce.to_vec(),
+    })
+}
+
+/// Issues one certificate. Signed by the issuer and, if they sign, the holders in their order.
+pub fn issue_certificate(issuer: Address, draft: CertificateDraft, holders_sign: bool) -> Kind {
+    Kind::IssueCertificate(IssueCertificate {
+        issuer: address(issuer),
+        certificate: Some(draft),
+        holders_sign,
+    })
+}
+
+/// Issues many certificates. Signed by the issuer.
+pub fn issue_batch(issuer: Address, drafts: Vec<CertificateDraft>) -> Kind {
+    Kind::IssueBatch(IssueBatch {
+        issuer: address(issuer),
+        certificates: drafts,
+    })
+}
+
+/// Takes a certificate. Signed by the holder.
+pub fn accept_certificate(certificate: CertificateId, holder: Address) -> Kind {
+    Kind::AcceptCertificate(AcceptCertificate {
+        certificate: certificate.as_bytes().to_vec(),
+        holder: address(holder),
+    })
+}
+
+/// Refuses a certificate that was not accepted. Signed by the holder.
+pub fn decline_certificate(certificate: CertificateId, holder: Address, reason: u16) -> Kind {
+    Kind::DeclineCertificate(DeclineCertificate {
+        certificate: certificate.as_bytes().to_vec(),
+        holder: address(holder),
+        reason: reason.into(),
+    })
+}
+
+/// Ends a certificate for good. Signed by the authority.
+pub fn revoke_certificate(certificate: CertificateId, authority: Address, reason: u16) -> Kind {
+    Kind::RevokeCertificate(RevokeCertificate {
+        certificate: certificate.as_bytes().to_vec(),
+        authority: address(authority),
+        reason: reason.into(),
+    })
+}
+
+/// Records a check of a presentation. Signed by the verifier.
+pub fn record_check(verifier: Address, presentation: &SignedPresentation, purpose: u16) -> Kind {
+    Kind::RecordCheck(RecordCheck {
+        verifier: address(verifier),
+        presentation: presentation.encoded().to_vec(),
+        holder_signature: presentation.signature().to_bytes().to_vec(),
+        purpose: purpose.into(),
     })
 }
 

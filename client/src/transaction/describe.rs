@@ -1,8 +1,19 @@
 //! Transactions in words, so that each signer sees what it signs.
 
-use certchain_proto::{Address, wire::v1::transaction_body::Kind};
+use certchain_proto::{
+    Address,
+    hash::PresentationId,
+    wire::v1::{
+        CertificateDraft, EncryptedFields, RecordCheck, encrypted_fields::Content,
+        transaction_body::Kind,
+    },
+};
+use certchain_sidechain::package::{Audience, Presentation};
 
 use crate::wallet::AccountKind;
+
+/// How many certificates of a batch are shown one by one.
+const SHOWN_LINES: usize = 8;
 
 /// The kind's name, as in the .proto files.
 pub const fn kind_name(kind: &Kind) -> &'static str {
@@ -14,6 +25,14 @@ pub const fn kind_name(kind: &Kind) -> &'static str {
         Kind::ReinstateIdentity(_) => "reinstate_identity",
         Kind::RevokeIdentity(_) => "revoke_identity",
         Kind::RestartNotice(_) => "restart_notice",
+        Kind::IssueCertificate(_) => "issue_certificate",
+        Kind::IssueBatch(_) => "issue_batch",
+        Kind::AcceptCertificate(_) => "accept_certificate",
+        Kind::DeclineCertificate(_) => "decline_certificate",
+        Kind::RevokeCertificate(_) => "revoke_certificate",
+        Kind::RecordCheck(_) => "record_check",
+        Kind::SubmitAnchor(_) => "submit_anchor",
+        Kind::ReportConflict(_) => "report_conflict",
     }
 }
 
@@ -57,7 +76,144 @@ pub fn describe(kind: &Kind) -> Vec<(&'static str, String)> {
             ("validator", m.validator.to_string()),
             ("restart_nonce", hex::encode(&m.restart_nonce)),
         ],
+        Kind::IssueCertificate(m) => {
+            let mut fields = vec![("issuer", address(&m.issuer))];
+            fields.extend(m.certificate.as_ref().map(draft_fields).unwrap_or_default());
+            fields.push(("holders_sign", yes_or_no(m.holders_sign)));
+            fields
+        }
+        Kind::IssueBatch(m) => vec![
+            ("issuer", address(&m.issuer)),
+            ("certificates", m.certificates.len().to_string()),
+            ("lines", lines(&m.certificates)),
+        ],
+        Kind::AcceptCertificate(m) => vec![
+            ("certificate", hex::encode(&m.certificate)),
+            ("holder", address(&m.holder)),
+        ],
+        Kind::DeclineCertificate(m) => vec![
+            ("certificate", hex::encode(&m.certificate)),
+            ("holder", address(&m.holder)),
+            ("reason", m.reason.to_string()),
+        ],
+        Kind::RevokeCertificate(m) => vec![
+            ("certificate", hex::encode(&m.certificate)),
+            ("authority", address(&m.authority)),
+            ("reason", m.reason.to_string()),
+        ],
+        Kind::RecordCheck(m) => check_fields(m),
+        Kind::SubmitAnchor(m) => vec![
+            ("side_chain_id", hex::encode(&m.chain_id)),
+            ("sealed_header", bytes(&m.sealed_header)),
+            ("history_proof", bytes(&m.history_proof)),
+        ],
+        Kind::ReportConflict(m) => vec![
+            ("side_chain_id", hex::encode(&m.chain_id)),
+            ("lower", bytes(&m.lower)),
+            ("higher", bytes(&m.higher)),
+            ("held", hex::encode(&m.held)),
+            ("history_proof", bytes(&m.history_proof)),
+        ],
     }
+}
+
+/// The fields of a certificate's draft. Its times are named apart from the transaction's own.
+fn draft_fields(draft: &CertificateDraft) -> Vec<(&'static str, String)> {
+    vec![
+        ("type", draft.r#type.clone()),
+        ("holders", holders(draft)),
+        ("field_root", hex::encode(&draft.field_root)),
+        ("certificate_nonce", hex::encode(&draft.nonce)),
+        (
+            "certificate_from",
+            moment(draft.valid_from_ms, "from its issue on"),
+        ),
+        (
+            "certificate_until",
+            moment(draft.valid_until_ms, "as the catalogue says"),
+        ),
+        ("claim", hex::encode(&draft.claim)),
+        ("encrypted", encrypted(&draft.encrypted)),
+    ]
+}
+
+/// The first certificates of a batch, in one line.
+fn lines(drafts: &[CertificateDraft]) -> String {
+    let shown = drafts.iter().take(SHOWN_LINES);
+    let mut parts: Vec<_> = shown
+        .map(|draft| format!("{} to {}", draft.r#type, holders(draft)))
+        .collect();
+    if drafts.len() > SHOWN_LINES {
+        parts.push(format!("and {} more", drafts.len() - SHOWN_LINES));
+    }
+    parts.join("; ")
+}
+
+fn holders(draft: &CertificateDraft) -> String {
+    let holders: Vec<_> = draft.holders.iter().map(|bytes| address(bytes)).collect();
+    holders.join(", ")
+}
+
+fn encrypted(fields: &[EncryptedFields]) -> String {
+    let parts: Vec<_> = fields
+        .iter()
+        .map(|fields| {
+            let place = match &fields.content {
+                Some(Content::Ciphertext(ciphertext)) => format!("{} here", bytes(ciphertext)),
+                Some(Content::Reference(reference)) => {
+                    let hash = hex::encode(&reference.hash);
+                    format!("{} bytes elsewhere as {hash}", reference.size)
+                }
+                None => "nothing".to_owned(),
+            };
+            format!("to key {}: {place}", hex::encode(&fields.recipient_key))
+        })
+        .collect();
+    parts.join("; ")
+}
+
+fn check_fields(check: &RecordCheck) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("verifier", address(&check.verifier))];
+    match Presentation::decode(&check.presentation) {
+        Ok(presentation) => fields.extend([
+            (
+                "presentation_id",
+                PresentationId::of(&check.presentation).to_string(),
+            ),
+            ("presentation_chain", presentation.chain.to_string()),
+            ("certificate", presentation.certificate.to_string()),
+            ("holder", presentation.holder.to_string()),
+            (
+                "presented_to",
+                match presentation.audience {
+                    Audience::Bearer => "whoever bears it".to_owned(),
+                    Audience::Verifier(address) => address.to_string(),
+                },
+            ),
+            ("challenge", hex::encode(&presentation.challenge)),
+            ("presentation_until", presentation.expires.to_string()),
+            ("disclosed_hash", presentation.disclosed.to_string()),
+        ]),
+        Err(error) => fields.push(("presentation", format!("broken: {error}"))),
+    }
+    fields.push(("holder_signature", hex::encode(&check.holder_signature)));
+    fields.push(("purpose", check.purpose.to_string()));
+    fields
+}
+
+fn moment(milliseconds: u64, otherwise: &str) -> String {
+    match milliseconds {
+        0 => otherwise.to_owned(),
+        milliseconds => format!("{milliseconds} ms"),
+    }
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    format!("{} bytes", bytes.len())
 }
 
 fn authority_act(subject: &[u8], authority: &[u8], reason: u32) -> Vec<(&'static str, String)> {

@@ -272,7 +272,7 @@ impl Draft {
         }
     }
 
-    /// The account that it is about, if the body names one.
+    /// The account that it is about, if the body names just one.
     pub fn subject(&self) -> Option<Address> {
         match self.kind() {
             Kind::RegisterIdentity(m) => {
@@ -283,7 +283,18 @@ impl Draft {
             Kind::SuspendIdentity(m) => Address::from_slice(&m.address),
             Kind::ReinstateIdentity(m) => Address::from_slice(&m.address),
             Kind::RevokeIdentity(m) => Address::from_slice(&m.address),
-            Kind::RestartNotice(_) => None,
+            Kind::IssueCertificate(m) => match m.certificate.as_ref()?.holders.as_slice() {
+                [holder] => Address::from_slice(holder),
+                _ => None,
+            },
+            Kind::AcceptCertificate(m) => Address::from_slice(&m.holder),
+            Kind::DeclineCertificate(m) => Address::from_slice(&m.holder),
+            Kind::RestartNotice(_)
+            | Kind::IssueBatch(_)
+            | Kind::RevokeCertificate(_)
+            | Kind::RecordCheck(_)
+            | Kind::SubmitAnchor(_)
+            | Kind::ReportConflict(_) => None,
         }
     }
 }

@@ -7,11 +7,14 @@ mod draft;
 mod party;
 
 #[cfg(test)]
+mod certificate_tests;
+#[cfg(test)]
 mod tests;
 
 pub use build::{
-    Registration, Terms, recover_key, register_identity, reinstate_identity, restart_notice,
-    revoke_identity, rotate_key, suspend_identity,
+    Registration, Terms, accept_certificate, decline_certificate, issue_batch, issue_certificate,
+    record_check, recover_key, register_identity, reinstate_identity, restart_notice,
+    revoke_certificate, revoke_identity, rotate_key, suspend_identity,
 };
 pub use describe::{describe, kind_name};
 pub use draft::{Draft, DraftError};

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use certchain_proto::{
-    Address, Epoch, PublicKey, ValidatorIndex, transaction::TransactionError,
-    wire::v1::transaction_body::Kind,
+    Address, Epoch, PublicKey, ValidatorIndex, limits::MAX_SIGNATURES,
+    transaction::TransactionError, wire::v1::transaction_body::Kind,
 };
 
 /// In which capacity somebody signs.
@@ -22,6 +22,12 @@ pub enum Role {
     NewKey,
     /// A validator's vote key.
     VoteKey,
+    /// The agency that issues a certificate.
+    Issuer,
+    /// A holder of the certificate.
+    Holder,
+    /// Who checks.
+    Verifier,
 }
 
 impl fmt::Display for Role {
@@ -33,6 +39,9 @@ impl fmt::Display for Role {
             Self::PresentKey => "present key",
             Self::NewKey => "new key",
             Self::VoteKey => "vote key",
+            Self::Issuer => "issuer",
+            Self::Holder => "holder",
+            Self::Verifier => "verifier",
         })
     }
 }
@@ -76,7 +85,7 @@ impl fmt::Display for Party {
 /// The signatures that a kind needs, in their order.
 ///
 /// # Errors
-/// If a field that names a signer is none.
+/// If a field that names a signer is none, or wallets do not sign this kind at all.
 pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
     match kind {
         Kind::RegisterIdentity(m) => Ok(vec![
@@ -112,6 +121,38 @@ pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
                 signer,
             }])
         }
+        Kind::IssueCertificate(m) => {
+            let mut parties = vec![account(Role::Issuer, "issuer", &m.issuer)?];
+            let draft = m.certificate.as_ref().ok_or(TransactionError::Field {
+                field: "certificate",
+                problem: "is missing",
+            })?;
+            if m.holders_sign {
+                // The issuer's signature and theirs must fit into one transaction.
+                if draft.holders.len() >= MAX_SIGNATURES {
+                    return Err(TransactionError::Field {
+                        field: "certificate.holders",
+                        problem: "are more than can sign",
+                    });
+                }
+                for holder in &draft.holders {
+                    parties.push(account(Role::Holder, "certificate.holders", holder)?);
+                }
+            }
+            Ok(parties)
+        }
+        Kind::IssueBatch(m) => Ok(vec![account(Role::Issuer, "issuer", &m.issuer)?]),
+        Kind::AcceptCertificate(m) => Ok(vec![account(Role::Holder, "holder", &m.holder)?]),
+        Kind::DeclineCertificate(m) => Ok(vec![account(Role::Holder, "holder", &m.holder)?]),
+        Kind::RevokeCertificate(m) => {
+            Ok(vec![account(Role::Authority, "authority", &m.authority)?])
+        }
+        Kind::RecordCheck(m) => Ok(vec![account(Role::Verifier, "verifier", &m.verifier)?]),
+        // Their bodies name no signer: any validator's vote key will do, which no wallet holds.
+        Kind::SubmitAnchor(_) | Kind::ReportConflict(_) => Err(TransactionError::Field {
+            field: "kind",
+            problem: "is made and signed by nodes, not by wallets",
+        }),
     }
 }
 

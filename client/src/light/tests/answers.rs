@@ -1,5 +1,10 @@
 //! What the light client says to true answers, and to each when any part of it is bent.
 
+use certchain_proto::hash::{CertificateId, DisclosedHash, FieldRoot, PresentationId};
+use certchain_sidechain::certificate::{
+    CertificateRecord, CertificateStatus, CheckRecord, CheckResult, HolderRecord, keys as side_keys,
+};
+
 use super::*;
 
 /// Encodes an answer, flips one byte after the other, and checks that whatever still decodes to
@@ -294,4 +299,95 @@ fn a_status_that_is_not_the_proven_one_is_refused() {
             what: "the identity"
         })
     );
+}
+
+#[test]
+fn certificates_and_checks() {
+    let mut world = World::new();
+    let (id, shown) = (
+        CertificateId::from_bytes([6; 32]),
+        PresentationId::from_bytes([7; 32]),
+    );
+    let record = CertificateRecord {
+        type_name: "degree".into(),
+        issuer: Address::of(key(1).public()),
+        serial: 300,
+        holders: vec![HolderRecord {
+            address: holder(),
+            accepted: Some(TimeMs::new(START)),
+        }],
+        field_root: FieldRoot::from_bytes([1; 32]),
+        claim: Some([2; 32]),
+        issued_height: Height::new(1),
+        issued_time: TimeMs::new(START),
+        transaction: TransactionId::from_bytes([3; 32]),
+        line: 2,
+        valid_from: TimeMs::new(START),
+        valid_until: Some(TimeMs::new(START + 9)),
+        version: 0,
+        status: CertificateStatus::Revoked,
+        status_height: Height::new(2),
+        status_time: TimeMs::new(START + 5),
+        reason: 3,
+    };
+    let check = CheckRecord {
+        certificate: id,
+        holder: holder(),
+        verifier: Address::of(key(2).public()),
+        bearer: true,
+        purpose: 4,
+        disclosed: DisclosedHash::from_bytes([4; 32]),
+        result: CheckResult::Revoked,
+        height: Height::new(5),
+        time: TimeMs::new(START + 5000),
+    };
+    let keys = (side_keys::certificate(&id), side_keys::check(&shown));
+    world.push(vec![(keys.0, record.encode()), (keys.1, check.encode())], 0);
+    let answer = v1::GetCertificateResponse {
+        certificate: Some(plain_certificate("degree", &id, &record, "")),
+        encoded_record: record.encode(),
+        height: 5,
+        time_ms: START + 5000,
+        evidence: Some((&world.evidence(5, &keys.0)).into()),
+    };
+    let light = &world.light;
+    let proven = light.certificate("degree", &id, &answer).unwrap();
+    assert_eq!(proven.record, record);
+    assert_eq!(proven.block.header.height, Height::new(5));
+    every_bent_byte_is_refused(&answer, |a| light.certificate("degree", &id, a).is_ok());
+    let other = CertificateId::from_bytes([9; 32]);
+    assert_eq!(
+        light.certificate("degree", &other, &answer),
+        Err(LightError::OtherQuestion)
+    );
+    assert!(light.certificate("health", &id, &answer).is_err());
+    let mut bare = answer.clone();
+    bare.evidence = None;
+    assert_eq!(
+        light.certificate("degree", &id, &bare),
+        Err(LightError::NoProof)
+    );
+
+    let answer = v1::CheckResponse {
+        result: v1::CheckResult::Revoked as i32,
+        receipt: None,
+        check: Some(plain_check("degree", &shown, &check)),
+        encoded_record: check.encode(),
+        evidence: Some((&world.evidence(5, &keys.1)).into()),
+    };
+    let proven = light.check("degree", &shown, &answer).unwrap();
+    assert_eq!(proven.record, check);
+    let other = PresentationId::from_bytes([9; 32]);
+    assert_eq!(
+        light.check("degree", &other, &answer),
+        Err(LightError::OtherQuestion)
+    );
+    // A node that says valid where the chain said revoked.
+    let mut rosy = answer.clone();
+    rosy.result = v1::CheckResult::Valid as i32;
+    assert!(light.check("degree", &shown, &rosy).is_err());
+    if let Some(check) = &mut rosy.check {
+        check.result = v1::CheckResult::Valid as i32;
+    }
+    assert!(light.check("degree", &shown, &rosy).is_err());
 }
