@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::{Value, json};
 
 /// What is asked for, what it means, and in what order it is shown.
-const KNOWN: [(&str, &str); 22] = [
+const KNOWN: [(&str, &str); 30] = [
     ("transactions_per_s", "registrations decided per second"),
     (
         "commit_p50_ms",
@@ -20,6 +20,29 @@ const KNOWN: [(&str, &str); 22] = [
     (
         "bytes_per_transaction",
         "growth of one node's store per registration, block and state",
+    ),
+    (
+        "certificates_per_s",
+        "certificates decided per second, one a transaction",
+    ),
+    ("batch_certificates_per_s", "the same in batches of 100"),
+    (
+        "check_p50_ms",
+        "from a presentation to the recorded result, median",
+    ),
+    (
+        "bytes_per_certificate",
+        "growth of one node's store per certificate, besides its ciphertext",
+    ),
+    ("offline_verify_ms", "verifying a pack off line, median"),
+    ("pack_bytes", "its size"),
+    (
+        "anchor_lag_s",
+        "under load, from the anchored block to the newest, at most",
+    ),
+    (
+        "start_s",
+        "from nothing to a network whose six chains are ready",
     ),
     ("rss_mib_per_node", "memory of a node after the load"),
     ("rss_peak_mib_per_node", "the most that a node had"),

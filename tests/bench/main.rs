@@ -4,6 +4,7 @@
 //! Whatever is measured on the machine itself (signatures, synced writes) comes from the same run,
 //! so that figures of different machines can be compared.
 
+mod certificates;
 mod figures;
 mod latency;
 mod machine;
@@ -17,6 +18,7 @@ use certchain_config::Timers;
 use certchain_tests::cluster::{Cluster, ClusterOptions, binaries::profile_folder};
 use clap::Parser;
 
+use certificates::Amounts;
 use figures::Figures;
 
 /// Measures a network of real nodes on this machine.
@@ -31,6 +33,12 @@ struct Args {
     /// Registrations of the throughput run.
     #[arg(long, default_value_t = 60_000)]
     transactions: u64,
+    /// Certificates that are issued one by one; 0 leaves certificates out.
+    #[arg(long, default_value_t = 20_000)]
+    certificates: u64,
+    /// Certificates that are issued in batches.
+    #[arg(long, default_value_t = 60_000)]
+    batch_certificates: u64,
     /// Seconds of the latency run, at 100 registrations a second.
     #[arg(long, default_value_t = 15)]
     latency_seconds: u64,
@@ -58,7 +66,17 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(measure_network(&args, dir, &mut figures))?;
+    if args.transactions > 0 {
+        runtime.block_on(measure_network(&args, dir.clone(), &mut figures))?;
+    }
+    if args.certificates > 0 {
+        let amounts = Amounts {
+            nodes: args.nodes,
+            single: args.certificates,
+            batched: args.batch_certificates,
+        };
+        runtime.block_on(certificates::measure(amounts, &dir, &mut figures))?;
+    }
     print!("{}", figures.to_table());
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&figures.to_json())? + "\n";

@@ -66,12 +66,65 @@ struct Progress {
     changed: Notify,
 }
 
-/// Streams the batches into all nodes in turn and watches the blocks of the first.
+/// What is streamed into a network.
+pub struct Load {
+    /// The chain.
+    pub chain: &'static str,
+    /// Signed transactions, in the messages that carry them.
+    pub groups: Vec<Vec<SignedTransaction>>,
+    /// Most transactions that are submitted and not decided yet.
+    pub ahead: u64,
+}
+
+/// How a load went.
+pub struct Done {
+    /// From the first message to the last decision.
+    pub seconds: f64,
+    /// Transactions in blocks before the last.
+    in_full: u64,
+    /// Those blocks.
+    full_blocks: u64,
+    /// Seconds that answers took, summed over messages.
+    answer_time: f64,
+    /// Transactions answered.
+    answers: f64,
+}
+
+/// Streams registrations and tells the figures of it.
 pub async fn measure(
     cluster: &Cluster,
     batches: Vec<Vec<SignedTransaction>>,
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
+    let total: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
+    let load = Load {
+        chain: "main",
+        groups: batches,
+        ahead: AHEAD,
+    };
+    let done = drive(cluster, load).await?;
+    let float = |number: u64| number as f64;
+    figures.set("nodes", float(cluster.nodes.len() as u64));
+    figures.set("transactions", float(total));
+    figures.set("transactions_per_s", float(total) / done.seconds);
+    figures.set(
+        "loaded_block_transactions",
+        float(done.in_full) / float(done.full_blocks.max(1)),
+    );
+    figures.set(
+        "submit_many_us",
+        done.answer_time * 1e6 / f64::max(done.answers, 1.0),
+    );
+    Ok(())
+}
+
+/// Streams a load into all nodes in turn and watches the blocks of the first.
+pub async fn drive(cluster: &Cluster, load: Load) -> anyhow::Result<Done> {
+    let Load {
+        chain,
+        groups: batches,
+        ahead,
+    } = load;
     let total: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
     let clients: Vec<Client> = cluster
         .nodes
@@ -81,6 +134,7 @@ pub async fn measure(
     let progress = Arc::new(Progress::default());
     let watcher = clients.first().context("there is no node")?.clone();
     let request = StreamBlocksRequest {
+        chain: chain.to_owned(),
         header_only: true,
         ..Default::default()
     };
@@ -96,7 +150,7 @@ pub async fn measure(
     for client in &clients {
         let (sender, receiver) = mpsc::channel(1);
         senders.push(sender);
-        tasks.spawn(feed(client.clone(), receiver));
+        tasks.spawn(feed(client.clone(), chain, receiver));
     }
     let started = Instant::now();
     let feeder = Arc::clone(&progress);
@@ -106,7 +160,7 @@ pub async fn measure(
             loop {
                 let changed = feeder.changed.notified();
                 let submitted = feeder.submitted.load(Ordering::Relaxed);
-                if submitted - feeder.decided.load(Ordering::Relaxed).min(submitted) < AHEAD {
+                if submitted - feeder.decided.load(Ordering::Relaxed).min(submitted) < ahead {
                     break;
                 }
                 changed.await;
@@ -141,22 +195,20 @@ pub async fn measure(
         answer_time += time;
         answers += count;
     }
-    let float = |number: u64| number as f64;
-    figures.set("nodes", float(clients.len() as u64));
-    figures.set("transactions", float(total));
-    figures.set("transactions_per_s", float(total) / seconds);
-    figures.set(
-        "loaded_block_transactions",
-        float(in_full) / float(full_blocks.max(1)),
-    );
-    figures.set("submit_many_us", answer_time * 1e6 / f64::max(answers, 1.0));
-    Ok(())
+    Ok(Done {
+        seconds,
+        in_full,
+        full_blocks,
+        answer_time,
+        answers,
+    })
 }
 
-/// Streams batches into one node; every registration must be admitted. Gives the seconds that
-/// answers took, summed over batches, and the registrations answered.
+/// Streams batches into one node; every transaction must be admitted. Gives the seconds that
+/// answers took, summed over batches, and the transactions answered.
 async fn feed(
     client: Client,
+    chain: &'static str,
     mut batches: mpsc::Receiver<Vec<SignedTransaction>>,
 ) -> anyhow::Result<(f64, f64)> {
     let (sender, receiver) = mpsc::channel::<SubmitManyRequest>(1);
@@ -170,8 +222,8 @@ async fn feed(
     while let Some(transactions) = batches.recv().await {
         let sent = Instant::now();
         let request = SubmitManyRequest {
+            chain: chain.to_owned(),
             transactions,
-            ..Default::default()
         };
         sender
             .send(request)
@@ -184,7 +236,7 @@ async fn feed(
         for admission in answer.admissions {
             ensure!(
                 admission.code == i32::from(Code::Ok),
-                "a registration is refused with code {}: {}",
+                "a transaction is refused with code {}: {}",
                 admission.code,
                 admission.message
             );

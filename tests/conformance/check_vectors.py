@@ -2,6 +2,7 @@
 """Checks tests/vectors by what docs/formats.md says; exit 0 only if every vector holds."""
 
 import json
+import re
 import sys
 import tomllib
 import unicodedata
@@ -15,9 +16,11 @@ from google.protobuf.message import DecodeError
 from certchain import address, chain, ed25519, formats, proofs
 from certchain.codec import Malformed, decode, encode
 from certchain.hashing import derive
+from certchain.sidechain import Network
 from certchain.wallet import open_wallet
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+DOCUMENT = VECTORS.parent.parent / "docs" / "formats.md"
 checked = 0
 
 
@@ -116,11 +119,27 @@ def schema(vectors):
 
 
 def fill(message, fields):
+    """Sets the fields that are named, those of messages inside too."""
     for field in message.DESCRIPTOR.fields:
-        if field.name in fields:
-            value = fields[field.name]
-            is_bytes = field.type == field.TYPE_BYTES
-            setattr(message, field.name, bytes.fromhex(value) if is_bytes else value)
+        if field.name not in fields:
+            continue
+        value = fields[field.name]
+        if field.message_type:
+            inner = getattr(message, field.name)
+            if isinstance(value, list):
+                for one in value:
+                    fill(inner.add(), one)
+            else:
+                inner.SetInParent()
+                fill(inner, value)
+        elif isinstance(value, list):
+            getattr(message, field.name).extend(scalar(field, one) for one in value)
+        else:
+            setattr(message, field.name, scalar(field, value))
+
+
+def scalar(field, value):
+    return bytes.fromhex(value) if field.type == field.TYPE_BYTES else value
 
 
 def canonical(kind, encoded):
@@ -402,7 +421,7 @@ def check_genesis():
     same("its next validators", block["outcome"]["next_validators"], digest)
 
     # The whole block from the file alone.
-    built = chain.genesis_block(genesis)
+    built = Network(genesis).blocks["main"]
     same("genesis leaves", {leaf["key"]: leaf["value"] for leaf in block["leaves"]},
          {key.hex(): value.hex() for key, value in built["leaves"].items()})
     same("genesis header, built", block["encoded_header"], built["header"])
@@ -413,6 +432,16 @@ def check_genesis():
     for name in ("vote", "network"):
         key, signature = hexes([member[f"{name}_key"], member[f"{name}_signature"]])
         holds(f"member {name} signature", ed25519.verify(key, hashed, signature))
+
+
+def check_worked_example():
+    """Every longer value of the document's example stands in the vectors."""
+    vectors = "".join(file.read_text() for file in sorted(VECTORS.glob("*.json")))
+    example = DOCUMENT.read_text().partition("## 16 Worked example")[2]
+    values = re.findall(r"\b[0-9a-f]{16,}\b", example)
+    holds("there are values", len(values) > 30)
+    for value in values:
+        holds(f"{value} of the worked example", value in vectors)
 
 
 def main():

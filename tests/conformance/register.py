@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from certchain import address, chain, formats
 from certchain.codec import decode
 from certchain.rpc import Block, Node, Refused
+from certchain.sidechain import Network
 from certchain.wallet import open_wallet
 
 CITIZEN = 1
@@ -190,7 +191,7 @@ def main():
     # The chain's history, back to the genesis block that the file alone gives.
     tip = Block(genesis, node.call("GetBlock", header_only=True).block.header)
     answer = node.call("GetHistoryProof", height=0, at_height=tip.height)
-    expect("genesis block", chain.genesis_block(genesis)["id"], answer.block_id)
+    expect("genesis block", Network(genesis).blocks["main"]["id"], answer.block_id)
     later = Block(genesis, answer.block)
     later.prove_earlier(answer.block_id, answer.proof)
     say(f"block {later.height} stands on the genesis block {answer.block_id.hex()}")

@@ -2,10 +2,13 @@
 # Runs a script of this folder with the packages of requirements.txt, in a virtual environment that
 # lies outside the checkout and is made when needed.
 #
+#   tests/conformance/run.sh check                  all that needs no network
 #   tests/conformance/run.sh check_vectors.py
+#   tests/conformance/run.sh check_parts.py
 #   tests/conformance/run.sh register.py --devnet DIR/devnet.json
 #   tests/conformance/run.sh register.py --grpc 127.0.0.1:PORT --genesis FILE \
 #       --agency-seed FILE --registrar-seed FILE
+#   tests/conformance/run.sh certificates.py --devnet DIR/devnet.json
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,8 +16,12 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/certchain
 wanted=$(sha256sum "$here/requirements.txt" | cut -d' ' -f1)
 venv=$cache/venv
 
+if [[ $# -eq 1 && $1 == check ]]; then
+    "$0" check_parts.py
+    exec "$0" check_vectors.py
+fi
 if [[ $# -lt 1 || ! -f $here/$1 ]]; then
-    echo "usage: $0 SCRIPT [ARGUMENT...], with a script of $here" >&2
+    echo "usage: $0 check, or $0 SCRIPT [ARGUMENT...] with a script of $here" >&2
     exit 2
 fi
 

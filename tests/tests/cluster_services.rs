@@ -20,7 +20,8 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
+    "certchain.v1.CertificateService",
     "certchain.v1.ChainService",
     "certchain.v1.IdentityService",
     "certchain.v1.TransactionService",
@@ -53,7 +54,7 @@ async fn services_are_found_by_health_reflection_and_browsers() -> anyhow::Resul
     let node = cluster.node(0)?;
     let client = node.client()?;
 
-    for service in ["", SERVICES[0], SERVICES[1], SERVICES[2]] {
+    for service in std::iter::once("").chain(SERVICES) {
         let health = HealthClient::new(client.channel.clone());
         until("healthy", PATIENCE, || async {
             let request = HealthCheckRequest {

@@ -4,12 +4,15 @@
 //! encodings.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "decoders/damage.rs"]
+mod damage;
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use certchain_client::transaction::Draft;
 use certchain_config::{
-    Genesis, GenesisContent, Member, Name, NetAddress, NodeConfig, OrganisationCode, Title,
-    document::Document,
+    CertificateType, Genesis, GenesisContent, Member, Name, NetAddress, NodeConfig,
+    OrganisationCode, SideChain, Title, document::Document,
 };
 use certchain_consensus::{
     Contents, Equivocation, Message, Record,
@@ -19,25 +22,38 @@ use certchain_consensus::{
 };
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
+    execution::Application as _,
     history::HistoryProof,
     identity::{IdentityRecord, PastVersion, RestartNoticeRecord, keys},
     merkle::MerkleProof,
     parameters::ChainParameters,
-    receipt::Receipt,
+    receipt::{Receipt, decode_lines, encode_lines},
+    side_chains::{ActivationRecord, AnchorRecord, CreationRecord, SideChainRecord},
     state::{ProofLeaf, ProofStep, StateKey, StateProof},
 };
 use certchain_proto::{
     Address, BlockHeader, ChainId, Checkpoint, CommitCertificate, CommitVote, Height, Outcome,
-    PrepareVote, PublicKey, SealedBlock, Signature, ValidatorSet,
+    PrepareVote, PublicKey, SealedBlock, SecretKey, Signature, TimeMs, ValidatorSet,
     certificate::IndexedSignature,
     codec,
     hash::{BlockId, IdentityTag, ValueHash},
+    query::Query,
     transaction::Transaction,
-    wire::v1,
+    wire::v1::{self, QueryTopic, encrypted_fields::Content},
+};
+use certchain_sidechain::{
+    anchor::MainApplication,
+    certificate::{CertificateApplication, CertificateRecord, CheckRecord, Presented},
+    encryption::Sealed,
+    fields::CertificateFields,
+    pack::Pack,
+    package::{Presentation, PresentationPackage, sealed::SealedPackage, text::Carried},
 };
 use proptest::{prelude::*, sample::Index};
 use prost::Message as _;
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::damage::{apply, damages};
 
 /// Largest input that any decoder of these tests is given room for.
 const LIMIT: usize = 1024 * 1024;
@@ -101,8 +117,52 @@ const CANONICAL: &[Decoder] = &[
         Some(Receipt::decode(bytes).ok()?.encode().to_vec())
     }),
     ("transaction", |bytes| {
-        Some(Transaction::decode(bytes).ok()?.encoded().to_vec())
+        let transaction = Transaction::decode(bytes).ok()?;
+        // What a chain reads of it, before anything is checked.
+        MainApplication.reads(&transaction);
+        for side in SideChain::ALL {
+            CertificateApplication::new(side).reads(&transaction);
+        }
+        Some(transaction.encoded().to_vec())
     }),
+    ("creation record", coded::<CreationRecord>),
+    ("certificate type", coded::<CertificateType>),
+    ("side chain record", |bytes| {
+        Some(SideChainRecord::decode(bytes).ok()?.encode())
+    }),
+    ("activation record", |bytes| {
+        Some(ActivationRecord::decode(bytes).ok()?.encode())
+    }),
+    ("anchor record", |bytes| {
+        Some(AnchorRecord::decode(bytes).ok()?.encode())
+    }),
+    ("certificate record", |bytes| {
+        Some(CertificateRecord::decode(bytes).ok()?.encode())
+    }),
+    ("check record", |bytes| {
+        Some(CheckRecord::decode(bytes).ok()?.encode())
+    }),
+    ("batch lines", |bytes| {
+        Some(encode_lines(&decode_lines(bytes)?))
+    }),
+    ("fields", |bytes| {
+        let read = |kind| CertificateFields::from_plaintext(kind, bytes).ok();
+        let fields = TYPES.iter().find_map(read)?;
+        Some(fields.to_plaintext().to_vec())
+    }),
+    ("presentation", |bytes| {
+        let presentation = Presentation::decode(bytes).ok();
+        // Holder and chain read it with code of their own; they must agree.
+        assert_eq!(Presented::decode(bytes).is_ok(), presentation.is_some());
+        Some(presentation?.encode())
+    }),
+    ("package", |bytes| {
+        Some(PresentationPackage::decode(bytes).ok()?.encode().to_vec())
+    }),
+    ("sealed package", |bytes| {
+        Some(SealedPackage::decode(bytes).ok()?.encode())
+    }),
+    ("pack", |bytes| Some(Pack::decode(bytes).ok()?.encode())),
     ("draft", |bytes| {
         // A draft adds signatures to what it read; what it read must be what it stands for.
         Draft::decode(bytes).ok()?;
@@ -162,7 +222,58 @@ const ANSWERS: &[Answer] = &[
             .ok()
             .is_some_and(|message| Receipt::try_from(&message).is_ok())
     }),
+    ("encrypted fields", |bytes| {
+        let Ok(message) = v1::EncryptedFields::decode(bytes) else {
+            return false;
+        };
+        let Ok(sealed) = Sealed::from_wire(&message, Some(&KEPT)) else {
+            return false;
+        };
+        let (mut again, _) = sealed.into_wire();
+        if let (Some(Content::Reference(to)), Some(Content::Reference(from))) =
+            (&mut again.content, &message.content)
+        {
+            // Where they lie and what others call them is free.
+            (to.media_type, to.location) = (from.media_type.clone(), from.location.clone());
+        }
+        assert_eq!(again, message);
+        true
+    }),
+    ("query", |bytes| {
+        let Ok(message) = v1::QueryAuthorisation::decode(bytes) else {
+            return false;
+        };
+        let (chain, now) = (ChainId::from_bytes([1; 32]), TimeMs::new(message.time_ms));
+        Query::read(&message, chain, TOPICS, now).is_ok_and(|query| {
+            assert!(query.verify(SIGNER.public()).is_err(), "of another chain");
+            true
+        })
+    }),
 ];
+
+const TOPICS: &[QueryTopic] = &[
+    QueryTopic::Held,
+    QueryTopic::Issued,
+    QueryTopic::Checked,
+    QueryTopic::Checks,
+    QueryTopic::Inbox,
+    QueryTopic::PutContent,
+];
+
+/// The ciphertext that is kept elsewhere.
+static KEPT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let ciphertext = &file("certificates.json")["ciphertexts"][1]["ciphertext"];
+    hex::decode(ciphertext.as_str().unwrap()).unwrap()
+});
+
+/// Who signed the queries of the vectors.
+static SIGNER: LazyLock<SecretKey> = LazyLock::new(|| SecretKey::from_seed(&[0x43; 32]));
+
+/// The types of the vectors' catalogue.
+static TYPES: LazyLock<Vec<CertificateType>> = LazyLock::new(|| {
+    let genesis = Genesis::load(&vectors().join("genesis.toml")).unwrap();
+    genesis.catalogue.clone()
+});
 
 fn vectors() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors"))
@@ -192,14 +303,18 @@ static ENCODINGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut found = Vec::new();
     for file in [
         "blocks.json",
+        "certificates.json",
         "consensus.json",
         "genesis.json",
+        "packs.json",
+        "presentations.json",
+        "queries.json",
         "receipts.json",
         "records.json",
+        "side_chains.json",
         "transactions.json",
     ] {
-        let text = fs::read_to_string(vectors().join(file)).unwrap();
-        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let mut value = self::file(file);
         if let Some(map) = value.as_object_mut() {
             map.remove("refused");
         }
@@ -210,8 +325,7 @@ static ENCODINGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 /// Answers that are evidence.
 static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let text = fs::read_to_string(vectors().join("genesis.json")).unwrap();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let value = file("genesis.json");
     let part = |name: &str| hex::decode(value["block"][name].as_str().unwrap()).unwrap();
     let block = SealedHeader {
         header: codec::decode(&part("encoded_header"), LIMIT).unwrap(),
@@ -256,7 +370,15 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
             .clone(),
         ..Default::default()
     };
-    vec![
+    let certificates = file("certificates.json");
+    let [inline, elsewhere] =
+        [0, 1].map(|place| certificates["ciphertexts"][place]["encoded_message"].as_str());
+    let queries = file("queries.json");
+    let query = queries["queries"][0]["encoded_message"].as_str();
+    let mut messages: Vec<Vec<u8>> = [inline, elsewhere, query]
+        .map(|text| hex::decode(text.unwrap()).unwrap())
+        .to_vec();
+    messages.extend([
         v1::BlockHeader::from(&block).encode_to_vec(),
         v1::StateEvidence::from(&state).encode_to_vec(),
         v1::StateProof::from(&state.proof).encode_to_vec(),
@@ -264,7 +386,24 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         v1::HistoryProof::from(&history.proof).encode_to_vec(),
         v1::MerkleProof::from(&merkle).encode_to_vec(),
         receipt.encode_to_vec(),
-    ]
+    ]);
+    messages
+});
+
+fn file(name: &str) -> serde_json::Value {
+    let text = fs::read_to_string(vectors().join(name)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The texts of QR codes, in clear and sealed.
+static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let presentations = file("presentations.json");
+    let packages = presentations["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .flat_map(|package| [&package["text"], &package["sealed"]["text"]])
+        .map(|text| text.as_str().unwrap().as_bytes().to_vec())
+        .collect()
 });
 
 /// Reads bytes with everything; how many decoders took them.
@@ -295,6 +434,10 @@ fn read_text(text: &str) -> usize {
         taken += 1;
     }
     taken += usize::from(NodeConfig::read(&document(text)).is_ok());
+    if let Ok(carried) = Carried::from_text(text) {
+        assert_eq!(*carried.to_text(), text.trim(), "a code has two texts");
+        taken += 1;
+    }
     macro_rules! shown {
         ($($parse:expr),*) => {$(
             if let Some(value) = $parse(text) {
@@ -313,74 +456,6 @@ fn read_text(text: &str) -> usize {
         |t: &str| ChainId::from_hex(t)
     );
     taken
-}
-
-/// What damages an encoding.
-#[derive(Clone, Debug)]
-enum Damage {
-    Flip(Index, u8),
-    Set(Index, u8),
-    Cut(Index),
-    Remove(Index),
-    Insert(Index, u8),
-    /// A number where a length may stand.
-    Number(Index, u64),
-    /// A piece of another encoding.
-    Splice(Index, Index, Index),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    let at = any::<Index>;
-    let number = prop_oneof![
-        Just(0),
-        Just(1),
-        Just(u64::MAX),
-        Just(u64::MAX / 2),
-        Just(1 << 32),
-        0..2_000u64,
-        any::<u64>()
-    ];
-    prop_oneof![
-        (at(), 0..8u8).prop_map(|(i, bit)| Damage::Flip(i, 1 << bit)),
-        (at(), any::<u8>()).prop_map(|(i, byte)| Damage::Set(i, byte)),
-        at().prop_map(Damage::Cut),
-        at().prop_map(Damage::Remove),
-        (at(), any::<u8>()).prop_map(|(i, byte)| Damage::Insert(i, byte)),
-        (at(), number).prop_map(|(i, number)| Damage::Number(i, number)),
-        (at(), at(), at()).prop_map(|(i, other, from)| Damage::Splice(i, other, from)),
-    ]
-}
-
-fn apply(bytes: &mut Vec<u8>, damage: &Damage, corpus: &[Vec<u8>]) {
-    if bytes.is_empty() {
-        return;
-    }
-    let length = bytes.len();
-    match damage {
-        Damage::Flip(at, mask) => bytes[at.index(length)] ^= mask,
-        Damage::Set(at, byte) => bytes[at.index(length)] = *byte,
-        Damage::Cut(at) => bytes.truncate(at.index(length)),
-        Damage::Remove(at) => {
-            bytes.remove(at.index(length));
-        }
-        Damage::Insert(at, byte) => bytes.insert(at.index(length), *byte),
-        Damage::Number(at, number) => {
-            let number = number.to_le_bytes();
-            for (place, byte) in bytes.iter_mut().skip(at.index(length)).zip(number) {
-                *place = byte;
-            }
-        }
-        Damage::Splice(at, other, from) => {
-            let other = &corpus[other.index(corpus.len())];
-            let piece = other.get(from.index(other.len().max(1))..);
-            bytes.truncate(at.index(length));
-            bytes.extend_from_slice(piece.unwrap_or_default());
-        }
-    }
-}
-
-fn damages() -> impl Strategy<Value = Vec<Damage>> {
-    proptest::collection::vec(damage(), 1..4)
 }
 
 #[test]
@@ -408,6 +483,19 @@ fn what_is_damaged_below_is_valid_before() {
         "transaction",
         "equivocation",
         "validator set",
+        "sealed header",
+        "history proof",
+        "creation record",
+        "side chain record",
+        "activation record",
+        "anchor record",
+        "certificate record",
+        "check record",
+        "fields",
+        "presentation",
+        "package",
+        "sealed package",
+        "pack",
     ] {
         let (name, decode) = CANONICAL.iter().find(|(name, _)| *name == of).unwrap();
         taken(name, &|bytes| decode(bytes).is_some(), &ENCODINGS);
@@ -415,6 +503,9 @@ fn what_is_damaged_below_is_valid_before() {
     for file in ["genesis.toml", "member.toml"] {
         let text = fs::read_to_string(vectors().join(file)).unwrap();
         assert!(read_text(&text) > 0, "nothing reads {file}");
+    }
+    for text in TEXTS.iter() {
+        assert!(read_text(std::str::from_utf8(text).unwrap()) > 0);
     }
 }
 
@@ -434,6 +525,15 @@ proptest! {
             apply(&mut bytes, damage, &ENCODINGS);
         }
         read(&bytes);
+    }
+
+    #[test]
+    fn damaged_texts_are_read_or_refused(which in any::<Index>(), damages in damages()) {
+        let mut bytes = TEXTS[which.index(TEXTS.len())].clone();
+        for damage in &damages {
+            apply(&mut bytes, damage, &TEXTS);
+        }
+        read_text(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]

@@ -14,6 +14,8 @@
 
 #[path = "vectors/blocks.rs"]
 mod blocks;
+#[path = "vectors/certificates.rs"]
+mod certificates;
 #[path = "vectors/consensus.rs"]
 mod consensus;
 #[path = "vectors/genesis.rs"]
@@ -22,12 +24,20 @@ mod genesis;
 mod golden;
 #[path = "vectors/hashes.rs"]
 mod hashes;
+#[path = "vectors/packs.rs"]
+mod packs;
 #[path = "vectors/people.rs"]
 mod people;
+#[path = "vectors/presentations.rs"]
+mod presentations;
 #[path = "vectors/scenario.rs"]
 mod scenario;
+#[path = "vectors/side_chains.rs"]
+mod side_chains;
 #[path = "vectors/state.rs"]
 mod state;
+#[path = "vectors/story.rs"]
+mod story;
 #[path = "vectors/transactions.rs"]
 mod transactions;
 #[path = "vectors/trees.rs"]

@@ -203,11 +203,16 @@ def genesis_leaves(genesis: Genesis) -> dict:
     return leaves
 
 
-def genesis_block(genesis: Genesis) -> dict:
-    leaves = genesis_leaves(genesis)
+def genesis_block(genesis: Genesis, more: dict) -> dict:
+    """Main's first block; `more` are the leaves that name the side chains."""
+    return first_block(genesis, genesis.chain_id, {**genesis_leaves(genesis), **more})
+
+
+def first_block(genesis: Genesis, chain_id: bytes, leaves: dict) -> dict:
+    """A chain's block at height 0, with these leaves as its state."""
     header = {
         "protocol": 1,
-        "chain": genesis.chain_id,
+        "chain": chain_id,
         "epoch": 0,
         "height": 0,
         "view": 0,

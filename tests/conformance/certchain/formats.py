@@ -129,6 +129,9 @@ TIMERS = Struct(
     clock_bound_cap_ms=U64,
     rotation_blocks=U64,
     block_interval_ms=U64,
+    side_heartbeat_ms=U64,
+    anchor_interval_ms=U64,
+    anchor_blocks=U64,
 )
 FIELD = Struct(
     name=Text(),

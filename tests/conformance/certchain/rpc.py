@@ -46,28 +46,62 @@ class Node:
         """Calls a method with the fields of its request; raises Refused."""
         service, method = self.methods[name]
         request = message_factory.GetMessageClass(method.input_type)(**fields)
-        stub = self.channel.unary_unary(
-            f"/{service}/{name}",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
-        )
+        stub = self.channel.unary_unary(f"/{service}/{name}", **_codec(method))
         try:
             return stub(request, timeout=DEADLINE)
         except grpc.RpcError as error:
             raise Refused(error) from error
 
+    def submit_bytes(self, chain_name: str, envelope: bytes):
+        """Submits bytes that may be no transaction; raises Refused."""
+        service, method = self.methods["Submit"]
+        # Fields 1, chain, and 2, transaction, of SubmitRequest.
+        request = b"\x0a" + bytes([len(chain_name)]) + chain_name.encode()
+        length = len(envelope)
+        request += b"\x12" + bytes([length & 0x7F | 0x80, length >> 7]) + envelope
+        stub = self.channel.unary_unary(
+            f"/{service}/Submit", **{**_codec(method), "request_serializer": bytes})
+        try:
+            return stub(request, timeout=DEADLINE)
+        except grpc.RpcError as error:
+            raise Refused(error) from error
+
+    def stream(self, name: str, **fields):
+        """The answers of a method that streams them; raises Refused. Ends after DEADLINE."""
+        service, method = self.methods[name]
+        request = message_factory.GetMessageClass(method.input_type)(**fields)
+        stub = self.channel.unary_stream(f"/{service}/{name}", **_codec(method))
+        answers = stub(request, timeout=DEADLINE)
+        try:
+            yield from answers
+        except grpc.RpcError as error:
+            raise Refused(error) from error
+        finally:
+            answers.cancel()
+
+
+def _codec(method):
+    return dict(
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+    )
+
 
 class Block:
-    """A block that the validators of the genesis decided; trusts only the encoded bytes."""
+    """A block that the validators of the genesis decided; trusts only the encoded bytes.
 
-    def __init__(self, genesis: chain.Genesis, message):
+    `chain_id` is left out for main.
+    """
+
+    def __init__(self, genesis: chain.Genesis, message, chain_id: bytes = None):
+        chain_id = chain_id or genesis.chain_id
         self.header = decode(HEADER, message.encoded_header)
         self.outcome = decode(OUTCOME, message.encoded_outcome)
         certificate = decode(CERTIFICATE, message.encoded_certificate)
         header = chain.header_digest(message.encoded_header)
         outcome = chain.outcome_digest(message.encoded_outcome)
         self.id = chain.block_id(header, outcome)
-        if self.header["chain"] != genesis.chain_id:
+        if self.header["chain"] != chain_id:
             raise ValueError("the block is of another chain")
         if (certificate["header"], certificate["outcome"]) != (header, outcome):
             raise ValueError("the certificate is for another block")
@@ -77,7 +111,7 @@ class Block:
             raise ValueError("the certificate is of a view before the block's")
         if (certificate["epoch"], self.header["epoch"]) != (0, 0):
             raise ValueError("this client knows the validators of genesis only")
-        chain.check_certificate(genesis.chain_id, genesis.validators, certificate)
+        chain.check_certificate(chain_id, genesis.validators, certificate)
         if message.block_id != self.id or message.height != self.header["height"]:
             raise ValueError("the node's words contradict its proofs")
 

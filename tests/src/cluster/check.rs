@@ -1,6 +1,8 @@
 //! What must hold on every cluster, checked from the outside.
 
 use anyhow::{Context as _, ensure};
+use certchain_client::light::LightClient;
+use certchain_config::node::MAIN;
 use certchain_ledger::evidence::SealedHeader;
 use certchain_proto::{
     certificate::Ed25519Verifier,
@@ -33,13 +35,24 @@ impl From<&Receipt> for Place {
     }
 }
 
-/// Checks that all running nodes report the same block id and state root at every height up to the
-/// highest that one of them has, that each block names the one before, and that a quorum of the
-/// validators of genesis has signed each. Gives that height.
+/// The chains that every node of a test network follows, main first.
+pub const CHAINS: [&str; 6] = [MAIN, "marriage", "property", "degree", "business", "health"];
+
+/// [`agreement_on`] main.
+///
+/// # Errors
+/// As there.
+pub async fn agreement(cluster: &Cluster) -> anyhow::Result<u64> {
+    agreement_on(cluster, MAIN).await
+}
+
+/// Checks that all running nodes report the same block id and state root at every height of a chain
+/// up to the highest that one of them has, that each block names the one before, and that a quorum
+/// of the validators of genesis has signed each. Gives that height.
 ///
 /// # Errors
 /// If a node lags for ever, or something differs or does not hold.
-pub async fn agreement(cluster: &Cluster) -> anyhow::Result<u64> {
+pub async fn agreement_on(cluster: &Cluster, chain: &str) -> anyhow::Result<u64> {
     let running: Vec<&Node> = cluster
         .nodes
         .iter()
@@ -47,18 +60,18 @@ pub async fn agreement(cluster: &Cluster) -> anyhow::Result<u64> {
         .collect();
     let mut top = 0;
     for node in &running {
-        top = top.max(node.status().await?.height);
+        top = top.max(node.status_of(chain).await?.height);
     }
     let mut first: Option<Vec<BlockHeader>> = None;
     for node in &running {
-        node.wait_height(top, PATIENCE).await?;
-        let headers = node.client()?.headers(0, top).await?;
+        node.wait_height_of(chain, top, PATIENCE).await?;
+        let headers = node.client()?.headers_of(chain, 0, top).await?;
         match &first {
             None => {
-                chained(cluster, &headers)?;
+                chained_on(cluster, chain, &headers).with_context(|| chain.to_owned())?;
                 first = Some(headers);
             }
-            Some(first) => same(node, first, &headers)?,
+            Some(first) => same(node, first, &headers).with_context(|| chain.to_owned())?,
         }
     }
     Ok(top)
@@ -92,12 +105,21 @@ fn same(node: &Node, first: &[BlockHeader], headers: &[BlockHeader]) -> anyhow::
     Ok(())
 }
 
-/// Checks a chain of headers from genesis on.
+/// Checks main's headers from genesis on.
 ///
 /// # Errors
 /// If one does not follow its parent or is not signed by a quorum.
 pub fn chained(cluster: &Cluster, headers: &[BlockHeader]) -> anyhow::Result<()> {
-    let (chain, validators) = (cluster.genesis.chain_id(), cluster.genesis.validator_set());
+    chained_on(cluster, MAIN, headers)
+}
+
+/// Checks a chain of headers from genesis on.
+///
+/// # Errors
+/// If one does not follow its parent or is not signed by a quorum.
+pub fn chained_on(cluster: &Cluster, chain: &str, headers: &[BlockHeader]) -> anyhow::Result<()> {
+    let light = LightClient::of_chain(&cluster.genesis, chain)?;
+    let (chain, validators) = (light.chain(), light.validators());
     let mut parent: Option<&BlockHeader> = None;
     for (height, header) in (0u64..).zip(headers) {
         let sealed = SealedHeader::try_from(header)?;

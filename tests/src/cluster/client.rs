@@ -74,7 +74,17 @@ impl Client {
     /// # Errors
     /// As the node says.
     pub async fn status(&self) -> Result<GetStatusResponse, Status> {
-        let request = GetStatusRequest::default();
+        self.status_of("").await
+    }
+
+    /// A chain's state.
+    ///
+    /// # Errors
+    /// As the node says.
+    pub async fn status_of(&self, chain: &str) -> Result<GetStatusResponse, Status> {
+        let request = GetStatusRequest {
+            chain: chain.to_owned(),
+        };
         Ok(self.chains.clone().get_status(request).await?.into_inner())
     }
 
@@ -204,15 +214,20 @@ impl Client {
             .ok_or_else(|| Status::internal("an answer without block"))
     }
 
-    /// The headers of these heights, in order.
+    /// The headers of these heights of a chain, in order.
     ///
     /// # Errors
     /// If the node does not give all of them.
-    pub async fn headers(&self, from: u64, to: u64) -> anyhow::Result<Vec<BlockHeader>> {
+    pub async fn headers_of(
+        &self,
+        chain: &str,
+        from: u64,
+        to: u64,
+    ) -> anyhow::Result<Vec<BlockHeader>> {
         let request = StreamBlocksRequest {
+            chain: chain.to_owned(),
             from_height: Some(from),
             header_only: true,
-            ..Default::default()
         };
         let wanted = usize::try_from((to + 1).saturating_sub(from))?;
         let mut headers = Vec::new();

@@ -18,6 +18,11 @@ use certchain_proto::{
 /// The reason code that fixtures give.
 pub const REASON: u32 = 7;
 
+/// Organisation code of the agency.
+pub const AGENCY_CODE: &str = "AGENCY-1";
+/// Organisation code of the school.
+pub const SCHOOL_CODE: &str = "SCHOOL-1";
+
 /// Derives 32 bytes from a seed, a purpose and a number.
 pub fn derive(seed: &[u8; 32], purpose: &str, number: u64) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(seed);
@@ -92,8 +97,10 @@ pub struct Office {
     pub chain: ChainId,
     /// The information centre.
     pub registrar: Account,
-    /// The certifying agency.
+    /// The certifying agency. It is accredited for every type of certificate.
     pub agency: Account,
+    /// A second agency, accredited for degrees alone.
+    pub school: Account,
     /// How long their transactions are valid.
     pub validity_ms: u64,
     seed: [u8; 32],
@@ -107,6 +114,7 @@ impl Office {
             chain: ChainId::main(&[]),
             registrar: Account::from_seed(&derive(&seed, "registrar", 0)),
             agency: Account::from_seed(&derive(&seed, "agency", 0)),
+            school: Account::from_seed(&derive(&seed, "school", 0)),
             validity_ms,
             seed,
             nonces: AtomicU64::new(0),
@@ -129,7 +137,16 @@ impl Office {
     /// Never: the names are valid.
     pub fn agency_account(&self) -> Result<PublicFile, Problem> {
         self.agency
-            .public_file("Office of Civil Affairs", AccountKind::Agency, "AGENCY-1")
+            .public_file("Office of Civil Affairs", AccountKind::Agency, AGENCY_CODE)
+    }
+
+    /// The school's public file.
+    ///
+    /// # Errors
+    /// Never: the names are valid.
+    pub fn school_account(&self) -> Result<PublicFile, Problem> {
+        self.school
+            .public_file("University", AccountKind::Agency, SCHOOL_CODE)
     }
 
     /// Somebody who may come to the counter.

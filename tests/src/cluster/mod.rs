@@ -6,11 +6,13 @@
 //! made it.
 
 pub mod binaries;
+pub mod certificates;
 pub mod check;
 pub mod client;
 pub mod damage;
 pub mod fixtures;
 pub mod http;
+pub mod issuing;
 pub mod load;
 pub mod network;
 pub mod node;

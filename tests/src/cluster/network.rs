@@ -2,6 +2,7 @@
 //! operator's own commands, then the daemons run.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -10,18 +11,33 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use certchain_config::{Genesis, Limits, NetAddress, Timers};
+use certchain_config::{Genesis, Limits, NetAddress, Timers, node::MAIN};
 use certchain_proto::{SecretKey, wire::v1::GetStatusResponse};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Node, Office, check::agreement, node::run, ports::PortHold, wait::PATIENCE};
+use super::{
+    Node, Office,
+    binaries::workspace,
+    check::{CHAINS, agreement_on},
+    node::run,
+    ports::PortHold,
+    wait::PATIENCE,
+};
 
 /// How much of each log a failing test shows.
 const SHOWN_LINES: usize = 60;
 
 /// Name of the networks that tests make.
 pub const NETWORK: &str = "test-network";
+
+/// The catalogue of every test network: one type for each side chain.
+const CATALOGUE: &str = "config/devnet/catalogue.toml";
+/// What the agency of a test network may issue: everything.
+const AGENCY_MAY_ISSUE: &str = "marriage,property,degree,business_licence,health_certificate";
+/// What its school may issue.
+const SCHOOL_MAY_ISSUE: &str = "degree";
 
 /// What kind of cluster.
 #[derive(Clone, Debug)]
@@ -47,6 +63,8 @@ impl Default for ClusterOptions {
                 view_timeout_ms: 800,
                 view_timeout_cap_ms: 6_000,
                 heartbeat_ms: 1_500,
+                side_heartbeat_ms: 4_000,
+                anchor_interval_ms: 1_500,
                 staleness_ms: 15_000,
                 rotation_blocks: 50,
                 ..Timers::default()
@@ -66,6 +84,24 @@ impl ClusterOptions {
             ..Self::default()
         }
     }
+}
+
+/// How a cluster ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Height of main on which all agreed.
+    pub height: u64,
+    /// What the audit of each node's data reports.
+    pub reports: Vec<Value>,
+}
+
+/// How far an audit's report says that it has come on a chain.
+pub fn audited_height(report: &Value, chain: &str) -> Option<u64> {
+    let chains = report.get("chains")?.as_array()?;
+    let found = chains
+        .iter()
+        .find(|part| part.get("chain").and_then(Value::as_str) == Some(chain))?;
+    found.get("height")?.as_u64()
 }
 
 /// A network.
@@ -238,30 +274,46 @@ impl Cluster {
         Ok(())
     }
 
-    /// Checks that all running nodes agree on everything, then ends them cleanly and audits the
-    /// data of each from genesis.
+    /// Checks that all running nodes agree on everything on every chain, then ends them cleanly and
+    /// audits the data of each from genesis. Gives main's height.
     ///
     /// # Errors
     /// If something does not hold.
-    pub async fn finish(mut self) -> anyhow::Result<u64> {
-        let height = agreement(&self).await?;
+    pub async fn finish(self) -> anyhow::Result<u64> {
+        Ok(self.finish_audited().await?.height)
+    }
+
+    /// [`Self::finish`] with what the audits report.
+    ///
+    /// # Errors
+    /// If something does not hold.
+    pub async fn finish_audited(mut self) -> anyhow::Result<Ending> {
+        let mut heights = BTreeMap::new();
+        for chain in CHAINS {
+            heights.insert(chain, agreement_on(&self, chain).await?);
+        }
         self.terminate().await?;
+        let mut reports = Vec::new();
         for node in &self.nodes {
             let (report, code) = node.audit(&node.data_dir).await?;
             ensure!(
-                code == Some(0),
+                code == Some(0) && report.get("ok") == Some(&Value::Bool(true)),
                 "the audit of {} ends with {code:?}: {report}",
                 node.name
             );
-            let audited = report.get("height").and_then(serde_json::Value::as_u64);
-            ensure!(
-                audited.is_some_and(|audited| audited >= height),
-                "the audit of {} covers less than {height} blocks: {report}",
-                node.name
-            );
+            for (chain, height) in &heights {
+                let audited = audited_height(&report, chain);
+                ensure!(
+                    audited.is_some_and(|audited| audited >= *height),
+                    "the audit of {} covers less than {height} blocks of {chain}: {report}",
+                    node.name
+                );
+            }
+            reports.push(report);
         }
         self.done = true;
-        Ok(height)
+        let height = heights.get(MAIN).copied().context("main was not audited")?;
+        Ok(Ending { height, reports })
     }
 
     /// Ends a test that went well, for those that leave no whole cluster behind; the nodes are
@@ -347,6 +399,9 @@ async fn make_genesis(
     fs::write(&registrar, office.registrar_account()?.to_toml())?;
     let agency = folder.join("agency.toml");
     fs::write(&agency, office.agency_account()?.to_toml())?;
+    let school = folder.join("school.toml");
+    fs::write(&school, office.school_account()?.to_toml())?;
+    let catalogue = workspace().join(CATALOGUE);
     let parameters = folder.join("parameters.toml");
     let limits = table("limits", &serde_json::to_value(&options.limits)?)?;
     let timers = table("timers", &serde_json::to_value(&options.timers)?)?;
@@ -360,14 +415,18 @@ async fn make_genesis(
     for member in &members {
         arguments.push(text(member)?);
     }
-    arguments.extend(["--registrar", text(&registrar)?, "--agency", text(&agency)?]);
+    let agency = format!("{}={}", text(&agency)?, AGENCY_MAY_ISSUE);
+    let school = format!("{}={}", text(&school)?, SCHOOL_MAY_ISSUE);
+    arguments.extend(["--registrar", text(&registrar)?]);
+    arguments.extend(["--agency", &agency, &school]);
+    arguments.extend(["--catalogue", text(&catalogue)?]);
     arguments.extend(["--parameters", text(&parameters)?, "--out", text(&out)?]);
     operate(&arguments).await?;
     Ok(Genesis::load(&out)?)
 }
 
 /// A TOML table of numbers.
-fn table(name: &str, values: &serde_json::Value) -> anyhow::Result<String> {
+fn table(name: &str, values: &Value) -> anyhow::Result<String> {
     let mut text = format!("[{name}]\n");
     for (key, value) in values.as_object().context("not a table")? {
         writeln!(text, "{key} = {value}")?;

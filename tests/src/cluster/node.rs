@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use certchain_config::node::MAIN;
 use certchain_proto::wire::v1::GetStatusResponse;
 
 use super::{
@@ -231,6 +232,16 @@ impl Node {
             .with_context(|| self.name.clone())
     }
 
+    /// A chain's state on it.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn status_of(&self, chain: &str) -> anyhow::Result<GetStatusResponse> {
+        let client = self.client()?;
+        let status = client.status_of(chain).await;
+        status.with_context(|| format!("{chain} on {}", self.name))
+    }
+
     /// Waits until it is ready.
     ///
     /// # Errors
@@ -250,17 +261,30 @@ impl Node {
         .await
     }
 
-    /// Waits until it has decided a height.
+    /// Waits until it has decided a height of main.
     ///
     /// # Errors
     /// If it has not within the deadline.
     pub async fn wait_height(&self, height: u64, deadline: Duration) -> anyhow::Result<u64> {
+        self.wait_height_of(MAIN, height, deadline).await
+    }
+
+    /// Waits until it has decided a height of a chain.
+    ///
+    /// # Errors
+    /// If it has not within the deadline.
+    pub async fn wait_height_of(
+        &self,
+        chain: &str,
+        height: u64,
+        deadline: Duration,
+    ) -> anyhow::Result<u64> {
         let client = self.client()?;
         until(
-            &format!("{} at height {height}", self.name),
+            &format!("{} at height {height} of {chain}", self.name),
             deadline,
             || async {
-                let status = client.status().await?;
+                let status = client.status_of(chain).await?;
                 ensure!(
                     status.height >= height,
                     "height {}, view {}, {} peers, {} waiting, halted: '{}'",

@@ -136,7 +136,7 @@ fn receipts() {
     let transaction = TransactionId::from_bytes([0xc1; 32]);
     let receipts = [
         Chain::new().receipt,
-        Receipt::executed(transaction, Some(address(HOLDER))),
+        Receipt::executed(transaction, Some(*address(HOLDER).as_bytes())),
         Receipt::executed(transaction, None),
         Receipt::failed(transaction, Code::TagTaken),
     ];

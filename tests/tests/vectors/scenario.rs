@@ -25,6 +25,7 @@ use certchain_proto::{
     transaction::{self, Transaction},
     wire::v1::{self, RegisterIdentity, TransactionBody, transaction_body::Kind},
 };
+use certchain_sidechain::network::NetworkGenesis;
 
 /// Time of the genesis block.
 pub const START: u64 = 1_700_000_000_000;
@@ -230,10 +231,10 @@ pub struct Chain {
 impl Chain {
     pub fn new() -> Self {
         let genesis = genesis();
-        let zero = GenesisBlock::main(&genesis).unwrap();
+        let zero = NetworkGenesis::new(&genesis).unwrap().main;
         let transaction = registration();
         let subject = address(HOLDER);
-        let receipt = Receipt::executed(transaction.id(), Some(subject));
+        let receipt = Receipt::executed(transaction.id(), Some(*subject.as_bytes()));
         let mut leaves = zero.leaves.clone();
         let record = citizen();
         leaves.insert(keys::identity(&subject), record.encode().into());
@@ -319,7 +320,7 @@ pub fn commit_vote(header: &BlockHeader, outcome: &Outcome, view: View) -> Commi
     }
 }
 
-fn certify(
+pub fn certify(
     header: &BlockHeader,
     outcome: &Outcome,
     view: View,

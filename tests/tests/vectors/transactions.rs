@@ -20,10 +20,17 @@ use crate::{
         AGENCY, HOLDER, NEW_HOLDER, REGISTRAR, VOTE, address, body, register, registration, secret,
         signed,
     },
+    side_chains,
 };
 
-/// Every kind with its signers in order.
+/// Every kind with its signers in order; those of side chains come last.
 pub fn kinds() -> Vec<(Kind, Vec<u8>)> {
+    let mut kinds = kinds_of_main();
+    kinds.extend(side_chains::kinds());
+    kinds
+}
+
+fn kinds_of_main() -> Vec<(Kind, Vec<u8>)> {
     let person = address(HOLDER).as_bytes().to_vec();
     let (agency, registrar) = (
         address(AGENCY).as_bytes().to_vec(),
@@ -167,6 +174,14 @@ fn message(kind: &Kind) -> (&'static str, Value) {
                 "restart_nonce": hex(&m.restart_nonce),
             }),
         ),
+        Kind::IssueCertificate(_)
+        | Kind::IssueBatch(_)
+        | Kind::AcceptCertificate(_)
+        | Kind::DeclineCertificate(_)
+        | Kind::RevokeCertificate(_)
+        | Kind::RecordCheck(_)
+        | Kind::SubmitAnchor(_)
+        | Kind::ReportConflict(_) => side_chains::message(kind),
     }
 }
 
