@@ -51,6 +51,9 @@ declare -A may_issue=(
 verifiers=(city-inspection harbour-bank)
 declare -A verifier_titles=([city-inspection]="City Inspection Office" [harbour-bank]="Harbour Bank")
 
+# Every node follows main and all side chains.
+chains=(main marriage property degree business health)
+
 upper() { printf '%s' "$1" | tr '[:lower:]' '[:upper:]'; }
 
 # Seconds that the network may take to become ready.
@@ -155,6 +158,8 @@ start() {
     # A session of its own, so that closing the terminal or Ctrl-C there does not end it.
     setsid "$node" run --config "$home/node.toml" </dev/null >>"$home/log" 2>&1 9>&- &
     printf '%s\n' "$!" >"$home/pid"
+    # Not this shell's job any more: its end is nothing that this shell would tell of.
+    disown "$!"
     say "  started $name (pid $!)"
 }
 
@@ -162,22 +167,30 @@ grpc_of() { "$node" show --config "$dir/nodes/$1/node.toml" --json | field grpc;
 
 # await_ready DEADLINE NAME...: until every chain on these nodes is ready.
 await_ready() {
-    local deadline=$((SECONDS + $1)) name url answer
+    local deadline=$((SECONDS + $1)) name url chain
     shift
     for name in "$@"; do
         url="http://$(grpc_of "$name")"
-        until answer=$("$client" chain status --node "$url" --json 2>/dev/null) &&
-            [ "$(bare_field ready <<<"$answer")" = true ]; do
-            if ! is_daemon "$(cat "$dir/nodes/$name/pid")" "$dir/nodes/$name/node.toml"; then
-                tail -n 20 "$dir/nodes/$name/log" >&2
-                fail "$name has ended; the last lines of $dir/nodes/$name/log are above"
-            fi
-            if [ "$SECONDS" -ge "$deadline" ]; then
-                tail -n 20 "$dir/nodes/$name/log" >&2
-                fail "$name is not ready in time; see $dir/nodes/$name/log"
-            fi
-            sleep 0.2
+        for chain in "${chains[@]}"; do
+            await_chain "$deadline" "$name" "$url" "$chain"
         done
+    done
+}
+
+# await_chain DEADLINE NAME URL CHAIN
+await_chain() {
+    local deadline=$1 name=$2 url=$3 chain=$4 answer
+    until answer=$("$client" chain status --chain "$chain" --node "$url" --json 2>/dev/null) &&
+        [ "$(bare_field ready <<<"$answer")" = true ]; do
+        if ! is_daemon "$(cat "$dir/nodes/$name/pid")" "$dir/nodes/$name/node.toml"; then
+            tail -n 20 "$dir/nodes/$name/log" >&2
+            fail "$name has ended; the last lines of $dir/nodes/$name/log are above"
+        fi
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            tail -n 20 "$dir/nodes/$name/log" >&2
+            fail "the chain $chain of $name is not ready in time; see $dir/nodes/$name/log"
+        fi
+        sleep 0.2
     done
 }
 
@@ -201,7 +214,8 @@ register() {
     # The holder signs with the new key and submits.
     "$client" identity register --wallet "$home/$name.wallet" --in "$draft/reviewed.toml" \
         --passphrase-file "$dir/passphrase" --attributes "$draft/attributes.toml" \
-        --node "$url" >"$draft/receipt"
+        --node "$url" --json >"$draft/receipt"
+    registered_in=$(bare_field height <"$draft/receipt")
     rm -rf "$draft"
 }
 
@@ -233,6 +247,14 @@ account_json() {
 
 joined() { local IFS=,; printf '%s' "$*"; }
 
+# joined_by TEXT WORD...
+joined_by() {
+    local between=$1 text=$2 word
+    shift 2
+    for word in "$@"; do text+="$between$word"; done
+    printf '%s' "$text"
+}
+
 write_json() {
     local name json list=() agency_list=() verifier_list=() file
     for name in "$@"; do
@@ -247,7 +269,7 @@ write_json() {
     done
     for name in "${verifiers[@]}"; do verifier_list+=("$(account_json "$name")"); done
     {
-        printf '{\n"network":"devnet",\n"chains":["main"],\n'
+        printf '{\n"network":"devnet",\n"chains":["%s"],\n' "$(joined_by '","' "${chains[@]}")"
         printf '"nodes":[\n%s\n],\n' "$(joined "${list[@]}")"
         printf '"genesis":"%s",\n"tag_key_file":"%s",\n"tag_key_version":1,\n' \
             "$dir/genesis.toml" "$dir/tag.key"
