@@ -67,6 +67,12 @@ pub enum OpenError {
         /// The draft's root.
         committed: FieldRoot,
     },
+    /// It claims another thing than its fields name.
+    #[error(
+        "the certificate does not claim the parcel that its fields name, so that another title to \
+             it could be issued: decline the certificate and tell its issuer"
+    )]
+    OtherClaim,
 }
 
 /// A certificate as it was sent: its draft, by whom, on which chain.
@@ -171,7 +177,11 @@ impl ReceivedCertificate {
                 committed: self.field_root,
             });
         }
-        Ok(fields)
+        // The chain knows the claim and not the field, so only the holder can compare them.
+        match fields.claim() {
+            Ok(Some(claim)) if self.draft.claim != claim => Err(OpenError::OtherClaim),
+            Ok(_) | Err(_) => Ok(fields),
+        }
     }
 
     /// What is encrypted to this holder.

@@ -198,6 +198,14 @@ fn what_does_not_fit_the_draft_is_named() {
     let sent = good.fields.root();
     assert_eq!(open(lying), Err(OpenError::OtherRoot { sent, committed }));
 
+    // A title that claims another parcel than its fields name.
+    let mut elsewhere = prepared(SideChain::Property, &holders, "").draft;
+    let title = certificate_type(SideChain::Property);
+    let open_title = |draft: CertificateDraft| received(draft).open(&title, &holder, None);
+    assert!(open_title(elsewhere.clone()).is_ok());
+    elsewhere.claim = vec![9; 32];
+    assert_eq!(open_title(elsewhere), Err(OpenError::OtherClaim));
+
     // One certificate's ciphertext under another one's draft.
     let another = prepared(SideChain::Degree, &holders, "");
     let mut mixed = good.draft.clone();

@@ -177,7 +177,8 @@ impl From<OpenError> for Failure {
             | OpenError::OtherCertificate { .. }
             | OpenError::Encryption(_)
             | OpenError::Fields(_)
-            | OpenError::OtherRoot { .. } => Exit::Unverified,
+            | OpenError::OtherRoot { .. }
+            | OpenError::OtherClaim => Exit::Unverified,
         };
         Self::new(exit, error.to_string())
     }

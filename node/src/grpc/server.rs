@@ -127,14 +127,15 @@ pub async fn serve(
     Ok(served?)
 }
 
-/// The overall health follows the chains: serving while none has halted.
+/// The health follows main, without which nothing is answered for certain. A side chain that has
+/// halted tells so in its status and its metric, and takes none of the other chains' clients away.
 async fn report_health(reporter: HealthReporter, services: Services, stop: Fatal) {
     const INTERVAL: Duration = Duration::from_millis(500);
     loop {
         let halted = services
             .chains
-            .values()
-            .any(|host| host.status().halted.is_some());
+            .get(super::DEFAULT_CHAIN)
+            .is_none_or(|main| main.status().halted.is_some());
         let healthy = !halted && !stop.is_stopping();
         let status = if healthy {
             ServingStatus::Serving
