@@ -1,14 +1,7 @@
 //! Certificates: how many a second one by one and by batch, how long a check takes, what one costs on
 //! disk, how far main's anchors lag, and what a proof off line takes.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use certchain_client::{
@@ -84,17 +77,13 @@ async fn one_by_one(amounts: Amounts, dir: &Path, figures: &mut Figures) -> anyh
         transactions.push(desk.issuance(school, one, &[])?);
     }
     let before = usage::store_bytes(&cluster)?;
-    let lag = Arc::new(AtomicU64::new(0));
-    let watcher = tokio::spawn(watch_anchors(desk.clone(), Arc::clone(&lag)));
     let load = Load {
         chain: CHAIN,
         groups: groups(transactions),
         ahead: 8_000,
     };
     let done = drive(&cluster, load).await?;
-    watcher.abort();
     figures.set("certificates_per_s", amounts.single as f64 / done.seconds);
-    figures.set("anchor_lag_s", lag.load(Ordering::Relaxed) as f64 / 1e3);
     checks(&desk, &cluster, &holder, figures).await?;
     off_line(&desk, &cluster, &holder, figures).await?;
     usage::memory(&cluster, figures)?;
@@ -176,19 +165,6 @@ fn mean_ciphertext(prepared: &[PreparedCertificate]) -> f64 {
     bytes as f64 / prepared.len().max(1) as f64
 }
 
-/// Keeps the longest time in milliseconds, seen twice a second, from the last anchored side block to
-/// the newest one.
-async fn watch_anchors(desk: Desk, longest: Arc<AtomicU64>) {
-    loop {
-        if let Ok(anchor) = desk.connection.anchor(CHAIN, false).await
-            && anchor.height > 0
-        {
-            longest.fetch_max(anchor.lag_ms, Ordering::Relaxed);
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 /// From a presentation in the verifier's hands to the chain's result.
 async fn checks(
     desk: &Desk,
@@ -227,7 +203,9 @@ async fn off_line(
         .issue(CHAIN, &cluster.office.school, &[holder], &fields)
         .await?;
     let receipt = issued.sent.receipt.as_ref().context("no receipt")?;
+    let decided = Instant::now();
     desk.wait_anchor(CHAIN, receipt.height, PATIENCE).await?;
+    figures.set("anchor_lag_s", decided.elapsed().as_secs_f64());
     let answer = desk
         .connection
         .pack(CHAIN, &issued.id(), &holder.address())

@@ -38,7 +38,7 @@ const KNOWN: [(&str, &str); 30] = [
     ("pack_bytes", "its size"),
     (
         "anchor_lag_s",
-        "under load, from the anchored block to the newest, at most",
+        "from a certificate's receipt to the anchor that covers it",
     ),
     (
         "start_s",
