@@ -7,9 +7,8 @@ root=$(cd "$here/../.." && pwd)
 # A file that is named relative to where the user is.
 start=$(pwd)
 cd "$root"
-cargo build --quiet -p certchain-node -p certchain-client
-cargo build --quiet -p certchain-ledger --example state_tree
-cargo build --quiet -p certchain-tests --bin certchain-bench
+# The same selection as the tests: nothing is compiled twice.
+cargo build --quiet --workspace --all-targets
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 cd "$start"
 exec "$target/debug/certchain-bench" "$@"
