@@ -19,7 +19,7 @@ pub const QUERY_NONCE_BYTES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// A field has a wrong length.
-    #[error("the query's {field} must have {needed} bytes")]
+    #[error("field authorisation.{field} must have {needed} bytes")]
     Length {
         /// Name in the .proto file.
         field: &'static str,
@@ -42,10 +42,13 @@ pub enum QueryError {
         distance_ms: u64,
     },
     /// Not signed by the account's present key for this chain.
-    #[error("the query's signature does not hold under the account's present key for this chain")]
+    #[error(
+        "the query is not signed by the present key of a registered account for this chain and \
+         topic"
+    )]
     BadSignature,
     /// For another content than the one that came.
-    #[error("the query permits another content than this")]
+    #[error("field authorisation.nonce must be the first 16 bytes of the content's hash")]
     OtherContent,
 }
 

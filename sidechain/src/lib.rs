@@ -13,3 +13,4 @@ pub mod genesis;
 pub mod network;
 pub mod pack;
 pub mod package;
+pub mod presentation;

@@ -12,7 +12,7 @@ use certchain_config::Timers;
 use certchain_proto::wire::v1::{CheckResult, SignedTransaction};
 use certchain_sidechain::{
     pack::{MainTrust, Pack},
-    package::Audience,
+    presentation::Audience,
 };
 use certchain_tests::cluster::{
     Cluster, ClusterOptions, certificates::Desk, check::agreement, issuing::values, wait::PATIENCE,

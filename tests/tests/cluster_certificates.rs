@@ -28,7 +28,8 @@ use certchain_sidechain::{
     encryption::{FieldsScope, Sealed},
     fields::CertificateFields,
     pack::{MainTrust, Pack},
-    package::{Audience, PresentationPackage, text::Carried},
+    package::{PresentationPackage, text::Carried},
+    presentation::Audience,
 };
 use certchain_tests::cluster::{
     Cluster, ClusterOptions,

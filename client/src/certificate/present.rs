@@ -5,9 +5,9 @@ use certchain_sidechain::{
     encryption::{ENTROPY_BYTES, EncryptionError},
     fields::CertificateFields,
     package::{
-        Audience, BuildError, PresentationPackage, PresentationTerms, sealed::SealedPackage,
-        text::Carried,
+        BuildError, PresentationPackage, PresentationTerms, sealed::SealedPackage, text::Carried,
     },
+    presentation::Audience,
 };
 use zeroize::Zeroizing;
 

@@ -13,7 +13,8 @@ use certchain_proto::{
 use certchain_sidechain::{
     encryption::{EncryptionError, FieldsScope, MAX_INLINE_BYTES},
     fields::{CertificateFields, FieldError},
-    package::{Audience, Expected, PresentationPackage, VerifyError, text::Carried},
+    package::{Expected, PresentationPackage, VerifyError, text::Carried},
+    presentation::Audience,
 };
 use prost::Message as _;
 

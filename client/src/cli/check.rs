@@ -23,9 +23,10 @@ use certchain_proto::{
 use certchain_sidechain::{
     certificate::{CertificateRecord, judge},
     package::{
-        Audience, Expected, PresentationPackage,
+        Expected, PresentationPackage,
         text::{Carried, MAX_TEXT_BYTES},
     },
+    presentation::Audience,
 };
 use clap::Args;
 

@@ -20,7 +20,8 @@ use certchain_proto::{
 };
 use certchain_sidechain::{
     pack::{MAX_PACK_BYTES, MainTrust, Pack, VerifiedPack},
-    package::{Audience, Expected, PresentationPackage},
+    package::{Expected, PresentationPackage},
+    presentation::Audience,
 };
 use clap::Args;
 

@@ -11,7 +11,10 @@ use certchain_client::{
     wallet::Wallet,
 };
 use certchain_proto::{Address, TimeMs};
-use certchain_sidechain::package::{Audience, BEARER_LIFE_MS, MAX_CHALLENGE_BYTES, text::Carried};
+use certchain_sidechain::{
+    package::text::Carried,
+    presentation::{Audience, BEARER_LIFE_MS, MAX_CHALLENGE_BYTES},
+};
 use clap::{ArgGroup, Args};
 
 use super::{

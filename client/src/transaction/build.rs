@@ -12,7 +12,7 @@ use certchain_proto::{
         transaction_body::Kind,
     },
 };
-use certchain_sidechain::package::SignedPresentation;
+use certchain_sidechain::presentation::SignedPresentation;
 
 use crate::{NoRandomness, random, wallet::PublicAccount};
 

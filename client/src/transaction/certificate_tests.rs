@@ -12,7 +12,7 @@ use certchain_proto::{
         encrypted_fields::Content, transaction_body::Kind,
     },
 };
-use certchain_sidechain::package::{Audience, Presentation, SignedPresentation};
+use certchain_sidechain::presentation::{Audience, Presentation, SignedPresentation};
 
 use super::*;
 

@@ -8,7 +8,7 @@ use certchain_proto::{
         transaction_body::Kind,
     },
 };
-use certchain_sidechain::package::{Audience, Presentation};
+use certchain_sidechain::presentation::{Audience, Presentation};
 
 use crate::wallet::AccountKind;
 

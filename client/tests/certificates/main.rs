@@ -15,8 +15,7 @@ use certchain_client::{
 use certchain_config::{Field, FieldKind, Name, SideChain, Title};
 use certchain_proto::{Address, ChainId, TimeMs, hash::CertificateId};
 use certchain_sidechain::{
-    certificate::CertificateStatus,
-    package::{Audience, text::Carried},
+    certificate::CertificateStatus, package::text::Carried, presentation::Audience,
 };
 
 use place::{Place, nobody};

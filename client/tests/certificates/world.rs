@@ -33,7 +33,7 @@ use certchain_sidechain::{
     fields::CertificateFields,
     network::NetworkGenesis,
     pack::{MainLink, Pack, PackParts},
-    package::Audience,
+    presentation::Audience,
 };
 use prost::Message as _;
 

@@ -11,14 +11,15 @@ use certchain_ledger::{
 };
 use certchain_proto::{
     Address, Height, TimeMs,
-    hash::CertificateId,
+    hash::{CertificateId, PresentationId},
     transaction::Transaction,
     wire::v1::{CertificateDraft, Code, transaction_body::Kind},
 };
 use certchain_sidechain::{
     anchor::MainApplication,
-    certificate::{CertificateApplication, CertificateRecord, CheckRecord, Presented, keys},
+    certificate::{CertificateApplication, CertificateRecord, CheckRecord, keys},
     network::NetworkGenesis,
+    presentation::Presentation,
 };
 use serde_json::{Value, json};
 
@@ -177,9 +178,9 @@ fn concerns(
             Address::from_slice(&m.authority),
         )),
         Kind::RecordCheck(m) => {
-            let presented = Presented::decode(&m.presentation)?;
-            if presented.certificate() == *id {
-                let value = chain.get(&keys::check(&presented.id()))?;
+            let presented = Presentation::decode(&m.presentation)?;
+            if presented.certificate == *id {
+                let value = chain.get(&keys::check(&PresentationId::of(&m.presentation)))?;
                 let value = value.context("the record of a check is missing")?;
                 let check = CheckRecord::decode(&value)?;
                 let result = check.result.to_wire().as_str_name().to_lowercase();

@@ -15,6 +15,7 @@ use certchain_ledger::{
 };
 use certchain_proto::{
     PublicKey, Signature, TimeMs,
+    hash::PresentationId,
     wire::v1::{Code, RecordCheck},
 };
 
@@ -22,9 +23,9 @@ use super::{
     CertificateRecord, CertificateStatus, CheckRecord, CheckResult,
     draft::{address, bad, listed},
     keys,
-    presented::{BEARER_MS, Presented},
     rules::Run,
 };
+use crate::presentation::{Audience, BEARER_LIFE_MS, Presentation, signing_hash};
 
 /// Who may record checks: everybody who signs at all.
 const VERIFIERS: &[IdentityKind] = &[
@@ -39,7 +40,7 @@ impl Run<'_> {
     pub(super) fn record_check(&self, m: &RecordCheck) -> Result<Effects, Stop> {
         check_signer_count(self.transaction, 1)?;
         let verifier = address(&m.verifier, "verifier")?;
-        let shown = Presented::decode(&m.presentation)
+        let shown = Presentation::decode(&m.presentation)
             .map_err(|error| Refusal::about(error.code(), error.to_string()))?;
         let signature = Signature::from_slice(&m.holder_signature)
             .ok_or_else(|| bad("holder_signature must have 64 bytes"))?;
@@ -47,31 +48,34 @@ impl Run<'_> {
 
         self.actor("verifier", &verifier, VERIFIERS, 0)?;
 
-        if shown.chain() != self.block.chain {
+        if shown.chain != self.block.chain {
             return Err(Refusal::about(Code::WrongChain, "the presentation").into());
         }
-        let holder = self.account("holder", &shown.holder())?;
+        let holder = self.account("holder", &shown.holder)?;
+        let id = PresentationId::of(&m.presentation);
         // A key in main's state was checked when it was set.
         let verify = || {
-            PublicKey::from_bytes(&holder.present.public_key)
-                .is_ok_and(|key| shown.verify(&key, &signature).is_ok())
+            PublicKey::from_bytes(&holder.present.public_key).is_ok_and(|key| {
+                key.verify(&signing_hash(&m.presentation), &signature)
+                    .is_ok()
+            })
         };
         let known = &holder.present.public_key;
-        if !self.verdicts.holds(shown.id(), known, &signature, verify) {
+        if !self.verdicts.holds(id, known, &signature, verify) {
             return Err(Refusal::about(Code::BadSignature, "holder_signature").into());
         }
-        if let Some(named) = shown.verifier().filter(|named| *named != verifier) {
+        if let Some(named) = shown.audience.named().filter(|named| *named != verifier) {
             let text = format!("it is for {named}");
             return Err(Refusal::about(Code::WrongVerifier, text).into());
         }
         self.check_time(&shown)?;
-        let key = keys::check(&shown.id());
+        let key = keys::check(&id);
         if self.view.value(&key)?.is_some() {
-            return Err(Refusal::about(Code::PresentationUsed, shown.id().to_string()).into());
+            return Err(Refusal::about(Code::PresentationUsed, id.to_string()).into());
         }
-        let certificate = self.certificate(&shown.certificate())?;
-        if certificate.holder(&shown.holder()).is_none() {
-            return Err(Refusal::about(Code::NotHolder, shown.holder().to_string()).into());
+        let certificate = self.certificate(&shown.certificate)?;
+        if certificate.holder(&shown.holder).is_none() {
+            return Err(Refusal::about(Code::NotHolder, shown.holder.to_string()).into());
         }
         let issuer = self.account("issuer", &certificate.issuer)?;
         let result = judge(
@@ -82,22 +86,22 @@ impl Run<'_> {
         );
 
         let record = CheckRecord {
-            certificate: shown.certificate(),
-            holder: shown.holder(),
+            certificate: shown.certificate,
+            holder: shown.holder,
             verifier,
-            bearer: shown.verifier().is_none(),
+            bearer: shown.audience == Audience::Bearer,
             purpose,
-            disclosed: shown.disclosed(),
+            disclosed: shown.disclosed,
             result,
             height: self.block.height,
             time: self.block.time,
         };
-        let id = *shown.id().as_bytes();
+        let id = *id.as_bytes();
         let entry = |owner, topic| IndexEntry { owner, topic, id };
         let mut effects = Effects {
             subject: Some(id),
             index: vec![
-                entry(shown.holder(), Topic::Checked),
+                entry(shown.holder, Topic::Checked),
                 entry(verifier, Topic::Checks),
             ],
             ..Effects::default()
@@ -108,12 +112,12 @@ impl Run<'_> {
 
     /// A presentation ends soon: a bearer's within a minute and the bound of the clocks, one for a
     /// named verifier within the chain's transaction window.
-    fn check_time(&self, shown: &Presented) -> Result<(), Refusal> {
-        let (now, until) = (self.block.time, shown.expires());
+    fn check_time(&self, shown: &Presentation) -> Result<(), Refusal> {
+        let (now, until) = (self.block.time, shown.expires);
         let parameters = self.block.parameters;
-        let lead = match shown.verifier() {
-            None => BEARER_MS.saturating_add(parameters.timers.clock_bound_ms),
-            Some(_) => parameters.limits.transaction_window_ms,
+        let lead = match shown.audience {
+            Audience::Bearer => BEARER_LIFE_MS.saturating_add(parameters.timers.clock_bound_ms),
+            Audience::Verifier(_) => parameters.limits.transaction_window_ms,
         };
         let problem = if until <= now {
             "its time is over"

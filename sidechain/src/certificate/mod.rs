@@ -5,7 +5,6 @@ mod draft;
 mod issue;
 pub mod keys;
 mod life;
-pub mod presented;
 mod record;
 mod rules;
 pub mod types;
@@ -16,7 +15,6 @@ pub use draft::{
     MAX_CIPHERTEXT_BYTES, MAX_CONTENT_BYTES, MAX_LOCATION_BYTES, MAX_MEDIA_TYPE_BYTES,
 };
 pub use issue::MAX_BATCH_LINES;
-pub use presented::{PresentationError, Presented};
 pub use record::{
     CertificateRecord, CertificateStatus, CheckRecord, CheckResult, HolderRecord, MAX_RECORD_BYTES,
 };

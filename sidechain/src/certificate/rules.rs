@@ -16,7 +16,7 @@ use certchain_ledger::{
 };
 use certchain_proto::{
     Address, TimeMs, codec,
-    hash::CertificateId,
+    hash::{CertificateId, PresentationId},
     transaction::Transaction,
     wire::v1::{CertificateDraft, Code, transaction_body::Kind},
 };
@@ -26,10 +26,10 @@ use super::{
     draft::Draft,
     issue::MAX_BATCH_LINES,
     keys,
-    presented::Presented,
     types::{self, TypeRules},
     verdicts::Verdicts,
 };
+use crate::presentation::Presentation;
 
 /// Largest encoding of a type's entry of the catalogue.
 pub(crate) const MAX_TYPE_BYTES: usize = 16 * 1024;
@@ -76,10 +76,10 @@ impl Application for CertificateApplication {
             Kind::AcceptCertificate(m) => certificate(&m.certificate),
             Kind::DeclineCertificate(m) => certificate(&m.certificate),
             Kind::RevokeCertificate(m) => certificate(&m.certificate),
-            Kind::RecordCheck(m) => match Presented::decode(&m.presentation) {
+            Kind::RecordCheck(m) => match Presentation::decode(&m.presentation) {
                 Ok(shown) => vec![
-                    keys::check(&shown.id()),
-                    keys::certificate(&shown.certificate()),
+                    keys::check(&PresentationId::of(&m.presentation)),
+                    keys::certificate(&shown.certificate),
                 ],
                 Err(_) => Vec::new(),
             },
@@ -90,7 +90,7 @@ impl Application for CertificateApplication {
     fn deadline(&self, transaction: &Transaction) -> TimeMs {
         let end = match transaction.kind() {
             Kind::RecordCheck(m) => {
-                Presented::decode(&m.presentation).map_or(0, |shown| shown.expires().get())
+                Presentation::decode(&m.presentation).map_or(0, |shown| shown.expires.get())
             }
             Kind::IssueCertificate(m) => m.certificate.as_ref().map_or(0, |m| m.valid_until_ms),
             _ => 0,

@@ -3,8 +3,8 @@
 use certchain_config::catalogue::MAX_FIELDS;
 use certchain_proto::{Address, TimeMs, codec::DecodeError, hash::CertificateId};
 
-use super::{MAX_PACKAGE_BYTES, PACKAGE_VERSION, PresentationError};
-use crate::fields::FieldError;
+use super::{MAX_PACKAGE_BYTES, PACKAGE_VERSION};
+use crate::{fields::FieldError, presentation::PresentationError};
 
 /// Why a holder cannot make a package.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,6 @@
 //! A slot whose value is empty may be shown too: it proves that the certificate does without it.
 
 mod error;
-mod presentation;
 pub mod sealed;
 pub mod text;
 
@@ -33,12 +32,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use error::{BuildError, PackageError, VerifyError};
-pub use presentation::{
-    Audience, BEARER_LIFE_MS, MAX_CHALLENGE_BYTES, MAX_PRESENTATION_BYTES, NONCE_BYTES,
-    Presentation, PresentationError, SignedPresentation, disclosed_hash, signing_hash,
-};
 
-use crate::fields::{CertificateFields, SALT_BYTES, check_value, commitment, field_root};
+use crate::{
+    fields::{CertificateFields, SALT_BYTES, check_value, commitment, field_root},
+    presentation::{
+        Audience, BEARER_LIFE_MS, NONCE_BYTES, Presentation, SignedPresentation, disclosed_hash,
+    },
+};
 
 /// Largest encoding of a package.
 pub const MAX_PACKAGE_BYTES: usize = 16 * 1024;
@@ -88,7 +88,8 @@ pub struct PresentationTerms {
     pub holder: Address,
     /// Who may record a check.
     pub audience: Audience,
-    /// The verifier's challenge, at most [`MAX_CHALLENGE_BYTES`]; may be empty.
+    /// The verifier's challenge, at most
+    /// [`MAX_CHALLENGE_BYTES`](crate::presentation::MAX_CHALLENGE_BYTES); may be empty.
     pub challenge: Vec<u8>,
     /// Fresh random bytes.
     pub nonce: [u8; NONCE_BYTES],

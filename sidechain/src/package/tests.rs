@@ -11,6 +11,7 @@ use super::{
 use crate::{
     encryption::EncryptionError,
     fields::tests::{example, owner, property, salts, values},
+    presentation::{MAX_PRESENTATION_BYTES, PresentationError, signing_hash},
 };
 
 const NOW: TimeMs = TimeMs::new(1_800_000_000_000);

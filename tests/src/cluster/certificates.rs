@@ -34,7 +34,10 @@ use certchain_proto::{
         SendCertificateResponse, SignedTransaction, transaction_body::Kind,
     },
 };
-use certchain_sidechain::package::{Audience, Expected, PresentationPackage, SignedPresentation};
+use certchain_sidechain::{
+    package::{Expected, PresentationPackage},
+    presentation::{Audience, SignedPresentation},
+};
 
 use super::{
     Account, Cluster, Office,

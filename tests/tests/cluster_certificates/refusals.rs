@@ -16,7 +16,8 @@ use certchain_proto::{
 };
 use certchain_sidechain::{
     fields::FieldError,
-    package::{Audience, PresentationPackage, SignedPresentation, VerifyError},
+    package::{PresentationPackage, VerifyError},
+    presentation::{Audience, SignedPresentation},
 };
 use certchain_tests::cluster::{
     Account, Cluster, ClusterOptions,

@@ -37,7 +37,8 @@ use certchain_sidechain::{
     fields::CertificateFields,
     network::NetworkGenesis,
     pack::{MainLink, PackParts},
-    package::{Audience, PresentationPackage, PresentationTerms},
+    package::{PresentationPackage, PresentationTerms},
+    presentation::Audience,
 };
 
 use crate::scenario::{

@@ -8,7 +8,10 @@ use certchain_proto::{
     hash::PresentationId,
     wire::v1::{self, CheckRequest, CheckResponse, Code, transaction_body::Kind},
 };
-use certchain_sidechain::certificate::{CheckRecord, Presented, keys};
+use certchain_sidechain::{
+    certificate::{CheckRecord, keys},
+    presentation::Presentation,
+};
 use tonic::Status;
 
 use super::{
@@ -40,7 +43,7 @@ pub(super) async fn check(
     let Some(Kind::RecordCheck(record_check)) = kind(&transaction)? else {
         return Err(invalid("transaction", "must hold a record_check body"));
     };
-    let shown = Presented::decode(&record_check.presentation)
+    let shown = Presentation::decode(&record_check.presentation)
         .map_err(|error| refused(&Refusal::about(error.code(), error.to_string())))?;
     let expected = Expected {
         holder: match request.holder.is_empty() {
@@ -49,7 +52,7 @@ pub(super) async fn check(
         },
         organisation_code: Some(request.organisation_code).filter(|code| !code.is_empty()),
     };
-    let id = shown.id();
+    let id = PresentationId::of(&record_check.presentation);
     on_worker(host, move |host| expected.check(host, &shown)).await?;
     let receipt = carry_out(services, host, transaction, client).await?;
     let with_proof = request.with_proof;
@@ -57,15 +60,15 @@ pub(super) async fn check(
 }
 
 impl Expected {
-    fn check(&self, host: &ChainHost, shown: &Presented) -> Result<(), Status> {
-        if self.holder.is_some_and(|holder| holder != shown.holder()) {
+    fn check(&self, host: &ChainHost, shown: &Presentation) -> Result<(), Status> {
+        if self.holder.is_some_and(|holder| holder != shown.holder) {
             let problem = "is not who signed the presentation; nothing was submitted";
             return Err(invalid("holder", problem));
         }
         let Some(expected) = &self.organisation_code else {
             return Ok(());
         };
-        let id = shown.certificate();
+        let id = shown.certificate;
         let record = records::certificate(host, &id)?
             .ok_or_else(|| refused(&Refusal::about(Code::UnknownCertificate, id.to_string())))?;
         let code = Codes::new(main_of(host)?).of(&record.issuer)?;

@@ -18,9 +18,12 @@ use certchain_proto::{
 use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem};
 use tonic::Status;
 
-use super::super::{
-    Services, on_worker,
-    status::{invalid, unreadable},
+use super::{
+    super::{
+        Services, on_worker,
+        status::{invalid, unreadable},
+    },
+    authorisation::AuthorisationError,
 };
 
 /// Most bytes of a ciphertext.
@@ -151,7 +154,10 @@ pub(super) async fn put_content(
     let size = content.len() as u64;
     let (hash, content) =
         on_worker(main, move |_| Ok((ContentHash::of(&content), content))).await?;
-    asker.query.check_content(hash.as_bytes())?;
+    asker
+        .query
+        .permits(&hash)
+        .map_err(AuthorisationError::from)?;
     services.certificates.content.put(hash, content).await?;
     Ok(PutContentResponse {
         hash: hash.as_bytes().to_vec(),

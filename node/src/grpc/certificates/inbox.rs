@@ -121,9 +121,9 @@ pub(super) async fn inbox(
     let asker = services
         .asker(signed_for, request.authorisation, topics)
         .await?;
-    let place = services.certificates.inboxes.take(asker.address)?;
+    let place = services.certificates.inboxes.take(asker.query.address)?;
     let owner = Owner {
-        address: asker.address,
+        address: asker.query.address,
         public_key: asker.account.present.public_key,
     };
     let follower = |host: Arc<ChainHost>| {

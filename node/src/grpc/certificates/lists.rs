@@ -50,14 +50,14 @@ pub(super) async fn list_certificates(
         _ => return Err(invalid("limit", "must be at most 256")),
     };
     let asker = services.asker(host, request.authorisation, TOPICS).await?;
-    let topic = match asker.topic {
+    let topic = match asker.query.topic {
         QueryTopic::Issued => Topic::Issued,
         QueryTopic::Checked => Topic::Checked,
         QueryTopic::Checks => Topic::Checks,
         _ => Topic::Held,
     };
     on_worker(host, move |host| {
-        page(host, &asker.address, topic, before, most)
+        page(host, &asker.query.address, topic, before, most)
     })
     .await
 }

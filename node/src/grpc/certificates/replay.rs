@@ -6,9 +6,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use certchain_proto::{Address, TimeMs};
+use certchain_proto::{
+    Address, TimeMs,
+    query::{QUERY_LIFE_MS, QUERY_NONCE_BYTES, Query},
+};
 
-use super::authorisation::{NONCE_BYTES, QueryError, WINDOW_MS};
+use super::authorisation::AuthorisationError;
 
 /// Most queries that are remembered.
 const MAX_REMEMBERED: usize = 200_000;
@@ -22,7 +25,7 @@ pub(super) struct ReplayCache {
     seen: Mutex<Seen>,
 }
 
-type QueryName = (Address, [u8; NONCE_BYTES]);
+type QueryName = (Address, [u8; QUERY_NONCE_BYTES]);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -34,29 +37,24 @@ struct Seen {
 
 impl ReplayCache {
     /// Takes a query whose time and signature are good, unless it was taken before.
-    pub(super) fn take(
-        &self,
-        address: Address,
-        nonce: [u8; NONCE_BYTES],
-        time: TimeMs,
-        now: TimeMs,
-    ) -> Result<(), QueryError> {
+    pub(super) fn take(&self, query: &Query, now: TimeMs) -> Result<(), AuthorisationError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.forget(now);
-        let name = (address, nonce);
+        let name = (query.address, query.nonce);
         if seen.names.contains(&name) {
-            return Err(QueryError::Seen);
+            return Err(AuthorisationError::Seen);
         }
         if seen.names.len() >= MAX_REMEMBERED {
-            return Err(QueryError::Full);
+            return Err(AuthorisationError::Full);
         }
-        let count = seen.of_account.entry(address).or_default();
+        let count = seen.of_account.entry(query.address).or_default();
         if *count >= MAX_OF_ACCOUNT {
-            return Err(QueryError::TooMany);
+            return Err(AuthorisationError::TooMany);
         }
         *count += 1;
         seen.names.insert(name);
-        seen.by_end.insert((time.saturating_add(WINDOW_MS), name));
+        seen.by_end
+            .insert((query.time.saturating_add(QUERY_LIFE_MS), name));
         Ok(())
     }
 }
@@ -82,24 +80,32 @@ impl Seen {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use certchain_proto::{ChainId, wire::v1::QueryTopic};
+
     use super::*;
 
     const NOW: TimeMs = TimeMs::new(1_000_000);
 
-    fn account(n: u8) -> Address {
-        Address::from_bytes([n; 32])
+    fn query(account: u8, nonce: u128, time: TimeMs) -> Query {
+        Query {
+            chain: ChainId::from_bytes([7; 32]),
+            topic: QueryTopic::Held,
+            address: Address::from_bytes([account; 32]),
+            time,
+            nonce: nonce.to_le_bytes(),
+        }
     }
 
     #[test]
     fn a_query_is_taken_once_while_it_is_good() {
         let cache = ReplayCache::default();
-        let take = |n, nonce, now| cache.take(account(n), [nonce; 16], NOW, now);
+        let take = |n, nonce, now| cache.take(&query(n, nonce, NOW), now);
         assert_eq!(take(1, 1, NOW), Ok(()));
-        assert_eq!(take(1, 1, NOW), Err(QueryError::Seen));
+        assert_eq!(take(1, 1, NOW), Err(AuthorisationError::Seen));
         assert_eq!(take(1, 2, NOW), Ok(()), "another nonce");
         assert_eq!(take(2, 1, NOW), Ok(()), "another account");
-        let last = NOW.saturating_add(WINDOW_MS);
-        assert_eq!(take(1, 1, last), Err(QueryError::Seen));
+        let last = NOW.saturating_add(QUERY_LIFE_MS);
+        assert_eq!(take(1, 1, last), Err(AuthorisationError::Seen));
         // From here on its time is refused, and it is forgotten.
         let mut seen = cache.seen.lock().unwrap();
         seen.forget(last.saturating_add(1));
@@ -109,14 +115,15 @@ mod tests {
     #[test]
     fn one_account_cannot_fill_the_memory() {
         let cache = ReplayCache::default();
-        let nonce = |n: usize| (n as u128).to_le_bytes();
-        for n in 0..MAX_OF_ACCOUNT {
-            assert_eq!(cache.take(account(1), nonce(n), NOW, NOW), Ok(()));
+        let take = |n, nonce, now| cache.take(&query(n, nonce, now), now);
+        let bound = MAX_OF_ACCOUNT as u128;
+        for nonce in 0..bound {
+            assert_eq!(take(1, nonce, NOW), Ok(()));
         }
-        let one_more = cache.take(account(1), nonce(MAX_OF_ACCOUNT), NOW, NOW);
-        assert_eq!(one_more, Err(QueryError::TooMany));
-        assert_eq!(cache.take(account(2), nonce(0), NOW, NOW), Ok(()));
-        let later = NOW.saturating_add(WINDOW_MS + 1);
-        assert_eq!(cache.take(account(1), nonce(0), later, later), Ok(()));
+        let one_more = take(1, bound, NOW);
+        assert_eq!(one_more, Err(AuthorisationError::TooMany));
+        assert_eq!(take(2, 0, NOW), Ok(()));
+        let later = NOW.saturating_add(QUERY_LIFE_MS + 1);
+        assert_eq!(take(1, 0, later), Ok(()));
     }
 }

@@ -15,7 +15,10 @@ use super::{
     wishes::{accept, decline, issue, revoke},
     world::{BLOCK_MS, Who, World, address, agency, bytes, citizen, company, key, raw, verifier},
 };
-use crate::certificate::{CheckRecord, CheckResult, keys, presented::signing_hash};
+use crate::{
+    certificate::{CheckRecord, CheckResult, keys},
+    presentation::signing_hash,
+};
 
 /// A presentation of a certificate for a verifier, that ends in 10 s.
 pub(super) fn shown(

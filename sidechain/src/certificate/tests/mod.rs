@@ -7,6 +7,6 @@ mod drafts;
 mod issue;
 mod life;
 mod model;
-mod presented;
+mod presentation;
 mod wishes;
 mod world;

@@ -1,13 +1,14 @@
-//! The presentation itself: what the holder signs and the chain reads.
+//! Presentations: what a holder signs when it shows a certificate, and the chain reads when a check
+//! of it is recorded.
 
 use certchain_proto::{
     Address, ChainId, PublicKey, SecretKey, Signature, TimeMs, context,
-    hash::{CertificateId, DisclosedHash, PresentationId, SigningHash, hash_parts, type_key},
-    wire::v1::Presentation as Wire,
+    hash::{
+        CertificateId, DisclosedHash, FieldRoot, PresentationId, SigningHash, hash_parts, type_key,
+    },
+    wire::v1::{Code, Presentation as Wire},
 };
 use prost::Message as _;
-
-use certchain_proto::hash::FieldRoot;
 
 /// Longest challenge of a verifier in bytes.
 pub const MAX_CHALLENGE_BYTES: usize = 32;
@@ -43,6 +44,17 @@ pub enum PresentationError {
     },
 }
 
+impl PresentationError {
+    /// The stable code of the refusal.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooLarge { .. } | Self::Field { .. } => Code::BadField,
+            Self::Malformed => Code::Malformed,
+            Self::NotCanonical => Code::NotCanonical,
+        }
+    }
+}
+
 /// Who may record a check of a presentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -58,6 +70,14 @@ impl Audience {
         match self {
             Self::Bearer => true,
             Self::Verifier(named) => named == verifier,
+        }
+    }
+
+    /// The one verifier that may, if one is named.
+    pub const fn named(&self) -> Option<Address> {
+        match self {
+            Self::Bearer => None,
+            Self::Verifier(address) => Some(*address),
         }
     }
 }
