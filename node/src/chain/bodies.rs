@@ -11,7 +11,7 @@ use certchain_proto::{
 
 use super::{
     exchange::{self, Body, Request, TRANSACTIONS_ASKED, Transactions},
-    executor::{Task, decode_all},
+    executor::Task,
     host::ChainHost,
 };
 
@@ -288,4 +288,12 @@ pub fn encoded(body: certchain_ledger::store::Body) -> Vec<u8> {
         parent_certificate: body.parent_certificate,
         transactions: body.transactions,
     })
+}
+
+/// Decodes transactions whose envelope must be canonical.
+pub fn decode_all(encoded: &[Vec<u8>]) -> Option<Vec<Transaction>> {
+    encoded
+        .iter()
+        .map(|bytes| Transaction::decode(bytes).ok())
+        .collect()
 }

@@ -1,5 +1,8 @@
 //! The thread that drafts, checks, executes and stores a chain's blocks, one after the other.
 
+mod checkpoint;
+mod commit;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -13,12 +16,10 @@ use certchain_consensus::{
     BodyFault, BodyRequest, Decision, Event, Proposal, ProposalRequest, Sealed, Verified,
 };
 use certchain_ledger::{
-    chain::{BlockFault, CheckedBlock, Committed, Executed},
+    chain::{BlockFault, CheckedBlock, Executed},
     signatures::VerifiedTransaction,
 };
-use certchain_proto::{
-    BlockHeader, CommitCertificate, Height, hash::HeaderDigest, transaction::Transaction,
-};
+use certchain_proto::{BlockHeader, CommitCertificate, hash::HeaderDigest};
 
 use super::{
     bodies,
@@ -30,10 +31,6 @@ use crate::{
     metrics::chain_label,
     stop::{Fatal, StopReason},
 };
-
-/// What part of the staleness bound a first proposal's checkpoint may be behind main's newest block:
-/// an honest primary may hear of a main block so much later than its voters.
-const CHECKPOINT_SLACK: u64 = 6;
 
 /// Work for the executor.
 pub enum Task {
@@ -284,61 +281,6 @@ impl Executor {
         }
     }
 
-    /// The checkpoint's height, if main on this node has not come to it yet. It is waited for, never
-    /// refused: main's voters may have shown it to others first.
-    fn missing_checkpoint(&self, header: &BlockHeader) -> Option<Height> {
-        let main = self.host.chain.main_chain()?;
-        let height = header.checkpoint?.height;
-        (height > main.head().height()).then_some(height)
-    }
-
-    /// Whether a first proposal stands on a main block that was not the last one for long when it was
-    /// made, as far as our own main shows: else a primary could pin an old state, in which a holder is
-    /// not suspended yet. Voters compare for first proposals only; a block that a quorum has prepared
-    /// or decided is not asked.
-    fn lags_behind_main(&self, header: &BlockHeader) -> bool {
-        let (Some(main), Some(checkpoint)) = (self.host.chain.main_chain(), header.checkpoint)
-        else {
-            return false;
-        };
-        let head = main.head();
-        if head.height() <= checkpoint.height {
-            return false;
-        }
-        let slack = head.parameters.timers.staleness_ms / CHECKPOINT_SLACK;
-        match main.sealed_header(checkpoint.height.next()) {
-            Ok(Some(next)) => next.header.time_ms.saturating_add(slack) < header.time_ms,
-            // Judged in full below.
-            Ok(None) | Err(_) => false,
-        }
-    }
-
-    /// Hands a task to this executor again once main has come to a height, unless this chain's own
-    /// height is decided before.
-    fn hand_after_main(&mut self, main_height: Height, header: &BlockHeader, task: Task) {
-        let Some(main) = self.host.main.clone() else {
-            return;
-        };
-        let height = header.height;
-        let synced = matches!(task, Task::Synced(_));
-        // One copy of a block waits, however often it comes; main may be far behind.
-        if !self.waiting.insert((header.digest(), synced)) {
-            return;
-        }
-        let host = Arc::clone(&self.host);
-        self.runtime.spawn(async move {
-            let (mut main_heights, mut heights) = (main.heights(), host.heights());
-            tokio::select! {
-                reached = main_heights.wait_for(|h| *h >= main_height) => {
-                    if reached.is_ok() {
-                        host.hand(task);
-                    }
-                }
-                _ = heights.wait_for(|h| *h >= height) => {}
-            }
-        });
-    }
-
     /// Checks and stores a body. The error is the block's fault, or none if it is ours.
     fn checked(
         &mut self,
@@ -453,140 +395,6 @@ impl Executor {
             });
         }
     }
-
-    fn commit(&mut self, decision: Decision) {
-        let digest = decision.header.digest();
-        let height = decision.header.height;
-        let started = Instant::now();
-        let result = self
-            .executed(&decision, &digest)
-            .and_then(|(executed, seen)| {
-                let committed = self
-                    .host
-                    .chain
-                    .commit(executed, decision.certificate)
-                    .map_err(|error| error.to_string())?;
-                Ok((committed, seen))
-            });
-        match result {
-            Ok((committed, seen)) => {
-                let metrics = &self.host.metrics;
-                metrics
-                    .synced_writes
-                    .get_or_create(&chain_label(&self.host.name))
-                    .inc();
-                metrics.stage(&self.host.name, "store", started.elapsed());
-                metrics.stage(&self.host.name, "decide", seen.elapsed());
-                self.candidates.clear();
-                self.waiting.clear();
-                self.last_commit = Instant::now();
-                self.publish(height, &committed);
-            }
-            // The engine holds the block as decided; nothing may follow it but the same block.
-            Err(error) => {
-                self.fatal.stop(StopReason::Store {
-                    chain: self.host.name.clone(),
-                    error,
-                });
-            }
-        }
-    }
-
-    /// The execution of a decided block, done again from the stored body if it is gone.
-    fn executed(
-        &mut self,
-        decision: &Decision,
-        digest: &HeaderDigest,
-    ) -> Result<(Executed, Instant), String> {
-        if let Some(candidate) = self.candidates.remove(digest) {
-            if let Some(executed) = candidate.executed {
-                return Ok((executed, candidate.seen));
-            }
-            if let Some(checked) = candidate.checked {
-                let executed = self
-                    .host
-                    .chain
-                    .execute(checked)
-                    .map_err(|e| e.to_string())?;
-                return Ok((executed, candidate.seen));
-            }
-        }
-        let chain = &self.host.chain;
-        let body = chain
-            .load_body(decision.header.height, digest)
-            .map_err(|error| error.to_string())?
-            .ok_or("its body is not in the store")?;
-        let transactions = bodies::verify(&self.host, &body.transactions)
-            .ok_or("a stored transaction is not valid")?;
-        let checked = chain
-            .check_block(
-                (*decision.header).clone(),
-                body.parent_certificate,
-                transactions,
-            )
-            .map_err(|error| error.to_string())?;
-        let executed = chain.execute(checked).map_err(|error| error.to_string())?;
-        Ok((executed, Instant::now()))
-    }
-
-    /// Tells everybody of a block that is on disk.
-    fn publish(&self, height: Height, committed: &Committed) {
-        let host = &self.host;
-        let ids: Vec<_> = committed.transactions.iter().map(|t| t.id()).collect();
-        let disturbed = {
-            let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
-            mempool.remove(ids.iter());
-            mempool.expire(committed.head.header.time_ms);
-            mempool.disturbed(&committed.written)
-        };
-        let label = chain_label(&host.name);
-        let number = i64::try_from(height.get()).unwrap_or(i64::MAX);
-        host.metrics.height.get_or_create(&label).set(number);
-        let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        host.metrics
-            .transactions
-            .get_or_create(&label)
-            .inc_by(count);
-        tracing::debug!(
-            chain = %host.name, height = height.get(), id = %committed.head.id,
-            transactions = ids.len(), "block decided"
-        );
-        host.tell(Event::Applied { height });
-        // After the engine was told: under load many wait, and each is judged again.
-        self.drop_refused(&disturbed);
-        for notice in &committed.restart_notices {
-            if host.is_own_notice(notice.validator, &notice.nonce) {
-                host.tell(Event::AmnesiaCleared { height });
-            }
-        }
-        host.height.send_replace(height);
-        host.waiters.decided(ids.iter());
-        host.work_changed();
-    }
-}
-
-impl Executor {
-    /// Drops transactions that the last block has made impossible: they would look like work that
-    /// the primaries leave undone, and cost them their place.
-    fn drop_refused(&self, disturbed: &[VerifiedTransaction]) {
-        let host = &self.host;
-        if disturbed.is_empty() {
-            return;
-        }
-        match host.chain.admit_many(disturbed, host.admission_time()) {
-            Ok(verdicts) => {
-                let judged = disturbed.iter().zip(verdicts);
-                host.give_up(
-                    judged.filter_map(|(transaction, verdict)| {
-                        Some((transaction.id(), verdict.err()?))
-                    }),
-                );
-            }
-            Err(error) => {
-                tracing::error!(chain = %host.name, %error, "the state cannot be read");
-            }
-        }
-    }
 }
 
 fn fault_of(fault: BlockFault) -> BodyFault {
@@ -597,12 +405,4 @@ fn fault_of(fault: BlockFault) -> BodyFault {
         BlockFault::Checkpoint => BodyFault::Checkpoint,
         BlockFault::TooLarge => BodyFault::TooLarge,
     }
-}
-
-/// Decodes transactions whose envelope must be canonical.
-pub fn decode_all(encoded: &[Vec<u8>]) -> Option<Vec<Transaction>> {
-    encoded
-        .iter()
-        .map(|bytes| Transaction::decode(bytes).ok())
-        .collect()
 }
