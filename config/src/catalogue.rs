@@ -18,6 +18,10 @@ pub const MAX_FIELD_BYTES: u32 = 4096;
 /// Longest validity: a hundred years.
 pub const MAX_VALIDITY_DAYS: u32 = 36_525;
 
+/// The field that names the parcel of a property certificate: a parcel has one title in force, and
+/// the draft claims the hash of this field.
+pub const PARCEL: &str = "parcel";
+
 /// The side chain that keeps certificates of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,6 +129,7 @@ pub(crate) fn check(catalogue: &[CertificateType]) -> Result<(), ContentError> {
             MAX_VALIDITY_DAYS,
         )?;
         check_fields(&here, &entry.fields)?;
+        check_claimed_field(&here, entry)?;
     }
     Ok(())
 }
@@ -153,6 +158,20 @@ fn check_fields(here: &str, fields: &[Field]) -> Result<(), ContentError> {
         check_range(&here, "max_bytes", field.max_bytes, MAX_FIELD_BYTES)?;
     }
     Ok(())
+}
+
+/// Without it the claim of a title would be of nothing that a holder or a verifier can see.
+fn check_claimed_field(here: &str, entry: &CertificateType) -> Result<(), ContentError> {
+    let claims = |field: &Field| {
+        field.name.as_str() == PARCEL && field.kind == FieldKind::Text && field.required
+    };
+    match entry.chain {
+        SideChain::Property if !entry.fields.iter().any(claims) => Err(ContentError::new(
+            format!("{here}.fields"),
+            Problem::ClaimedField { name: PARCEL },
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_range(here: &str, key: &str, value: u32, max: u32) -> Result<(), ContentError> {

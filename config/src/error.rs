@@ -126,6 +126,15 @@ pub enum Problem {
         /// Path of the first one.
         first: String,
     },
+    /// A type lacks the field that its side chain claims by.
+    #[error(
+        "types of this chain need the field `{name}` of kind text with required = true; what it \
+         names has one certificate in force"
+    )]
+    ClaimedField {
+        /// The field's name.
+        name: &'static str,
+    },
     /// Refers to something that is not defined.
     #[error("`{name}` is not defined in {list}")]
     Undefined {

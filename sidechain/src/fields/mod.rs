@@ -13,7 +13,7 @@
 //!   type key || u16le(slots) || commitment[0] || ...)`;
 //! - what is encrypted is, in the codec's form, `{ version: u8 = 1, type: String, fields: Vec<{ name:
 //!   String, value: String, salt: [u8; 32] }> }` with all slots in order;
-//! - the claim of a parcel is `H("certchain v1 claim", type key || value of the field "parcel")`.
+//! - the claim of a parcel is `H("certchain v1 claim", value of the field "parcel")`.
 //!
 //! Values are UTF-8 in NFC. A date is YYYY-MM-DD and a day of the Gregorian calendar from year 1 on;
 //! a number is decimal digits without sign or leading zero; an address is as people write it.
@@ -24,7 +24,10 @@ pub(crate) mod tests;
 
 use std::fmt;
 
-use certchain_config::{CertificateType, SideChain, catalogue};
+use certchain_config::{
+    CertificateType, SideChain,
+    catalogue::{self, PARCEL},
+};
 use certchain_proto::{
     codec::{self, DecodeError},
     context,
@@ -34,9 +37,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use schema::{FieldError, check_value};
-
-/// The field that names the parcel of a property certificate.
-pub const PARCEL: &str = "parcel";
 
 /// Length of a salt in bytes.
 pub const SALT_BYTES: usize = 32;
