@@ -19,47 +19,7 @@ from certchain.hashing import derive
 from certchain.sidechain import Network
 from certchain.wallet import open_wallet
 
-VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 DOCUMENT = VECTORS.parent.parent / "docs" / "formats.md"
-checked = 0
-
-
-def load(name):
-    return json.loads((VECTORS / name).read_text())
-
-
-def same(what, expected, actual):
-    global checked
-    checked += 1
-    actual = actual.hex() if isinstance(actual, bytes) else actual
-    if expected != actual:
-        raise SystemExit(f"{what}: the vector says {expected}, computed was {actual}")
-
-
-def holds(what, condition):
-    same(what, True, bool(condition))
-
-
-def signer(seed):
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
-
-
-def public(seed):
-    return signer(seed).public_key().public_bytes_raw()
-
-
-def structure(what, kind, vector):
-    """Fields to bytes and back."""
-    encoded = encode(kind, vector["fields"])
-    same(f"{what} encoding", vector["encoded"], encoded)
-    holds(f"{what} decoding", encode(kind, decode(kind, encoded)) == encoded)
-    for bad in (encoded[:-1], encoded + b"\0"):
-        try:
-            decode(kind, bad)
-        except (Malformed, ValueError):
-            continue
-        holds(f"{what}: {len(bad)} bytes are refused", False)
-    return encoded
 
 
 def check_hashes():

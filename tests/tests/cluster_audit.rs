@@ -10,6 +10,7 @@ use certchain_tests::cluster::{
     load::Load,
     wait::PATIENCE,
 };
+use rocksdb::{DB, Options};
 use serde_json::Value;
 
 #[tokio::test]
@@ -69,6 +70,17 @@ async fn fails(node: &Node, data: &Path, what: &str) -> anyhow::Result<Option<u6
     Ok(failure.get("height").and_then(Value::as_u64))
 }
 
+/// Makes a closed store forget a chain.
+fn drop_chain(store: &Path, name: &str) -> anyhow::Result<()> {
+    let options = Options::default();
+    let db = DB::open_cf(&options, store, DB::list_cf(&options, store)?)?;
+    let meta = db.cf_handle("meta").context("no column `meta`")?;
+    let key = format!("chain/{name}");
+    ensure!(db.get_cf(meta, &key)?.is_some(), "{key} is not there");
+    db.delete_cf(meta, &key)?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn one_flipped_bit_is_found_wherever_it_is() -> anyhow::Result<()> {
     let mut cluster = Cluster::create(ClusterOptions::of(1)).await?;
@@ -108,6 +120,16 @@ async fn one_flipped_bit_is_found_wherever_it_is() -> anyhow::Result<()> {
         tried >= 6 && located * 2 > tried,
         "{located} of {tried} are told with a height"
     );
+
+    // A whole chain that is gone is found, unless only others are asked for.
+    copy_folder(&node.data_dir, &copy)?;
+    drop_chain(&copy.join("store"), "health")?;
+    fails(node, &copy, "chain health dropped").await?;
+    let (report, code) = node.audit_of(&copy, &["degree", "property"]).await?;
+    ensure!(code == Some(0), "{report}");
+    let chains = report.get("chains").and_then(Value::as_array);
+    ensure!(chains.is_some_and(|chains| chains.len() == 3), "{report}");
+    std::fs::remove_dir_all(&copy)?;
 
     // The node itself still starts on its own, untouched data.
     cluster.node_mut(0)?.start().await?;

@@ -338,9 +338,9 @@ fn anchors_are_confirmed(reports: &[Value]) -> anyhow::Result<()> {
             let anchors = report.get("anchors")?;
             anchors.get(name)?.as_u64()
         };
-        let (confirmed, missing) = (count("confirmed"), count("not_held"));
+        let (confirmed, missing) = (count("confirmed"), (count("ahead"), count("not_followed")));
         ensure!(confirmed.is_some_and(|count| count > 0), "{report}");
-        ensure!(missing == Some(0), "{report}");
+        ensure!(missing == (Some(0), Some(0)), "{report}");
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use certchain_config::{
     Limits, Name, OrganisationCode, SideChain, Timers, Title,
 };
 use certchain_ledger::{
-    audit::{self, AuditOptions, AuditReport, AuditRules},
+    audit::{self, AnchorReport, AuditOptions, AuditReport, AuditRules},
     chain::{BlockError, Chain, ChainOptions, ChainRules, Draft},
     identity,
     side_chains::{self, SideChainRecord},
@@ -373,6 +373,49 @@ fn tamper(path: &Path, prefix: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>)
     }
 }
 
+/// Changes or drops an entry of the table of contents of a closed copy.
+fn retitle(path: &Path, key: &[u8], value: Option<&[u8]>) {
+    let options = Options::default();
+    let columns = DB::list_cf(&options, path).unwrap();
+    let db = DB::open_cf(&options, path, &columns).unwrap();
+    let meta = db.cf_handle("meta").unwrap();
+    assert!(db.get_cf(meta, key).unwrap().is_some());
+    match value {
+        Some(value) => db.put_cf(meta, key, value).unwrap(),
+        None => db.delete_cf(meta, key).unwrap(),
+    }
+}
+
+#[test]
+fn the_audit_tells_a_side_chain_that_lags_from_one_that_is_missing() {
+    let anchors = |path| audit::compare_anchors(path, "main", AuditOptions::default()).unwrap();
+    let (folder, blocks, _) = lived();
+    // The side chain's number is 1; its last block is the first one.
+    let first = blocks.side(SideChain::Degree).unwrap();
+    let head = [&[0; 8], first.id().as_bytes().as_slice()].concat();
+    retitle(
+        folder.path(),
+        &[&b"head/"[..], &[0, 1]].concat(),
+        Some(&head),
+    );
+    let found = anchors(folder.path());
+    assert_eq!(
+        (found.confirmed, found.ahead, found.not_followed),
+        (0, 1, 0)
+    );
+
+    let (folder, blocks, _) = lived();
+    retitle(folder.path(), b"chain/degree", None);
+    let found = anchors(folder.path());
+    assert_eq!(
+        (found.confirmed, found.ahead, found.not_followed),
+        (0, 0, 1)
+    );
+    let side = audited(folder.path(), &blocks).1;
+    let reason = side.failure.unwrap().reason;
+    assert!(reason.contains("holds no chain degree"), "{reason}");
+}
+
 /// A closed copy with two side blocks, of which the second is anchored.
 fn lived() -> (TempDir, NetworkGenesis, Genesis) {
     let node = Node::new();
@@ -391,7 +434,12 @@ fn the_audit_follows_both_chains_and_finds_a_dropped_anchor_and_an_altered_ident
     assert_eq!((main.failure, side.failure), (None, None));
     assert_eq!((main.head, side.head), (Height::new(3), Height::new(2)));
     let anchors = audit::compare_anchors(folder.path(), "main", AuditOptions::default()).unwrap();
-    assert_eq!((anchors.confirmed, anchors.not_held), (1, 0));
+    let count = |confirmed, ahead, not_followed| AnchorReport {
+        confirmed,
+        ahead,
+        not_followed,
+    };
+    assert_eq!(anchors, count(1, 0, 0));
 
     let (folder, blocks, _) = lived();
     tamper(folder.path(), &[side_chains::ANCHOR], |_| None);

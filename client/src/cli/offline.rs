@@ -8,7 +8,6 @@ use std::{
 use certchain_client::{
     atomic_file::{self, Access, read_limited},
     connection::{Connection, ConnectionError},
-    light::plain_certificate,
     text_file::FileError,
     wallet::Wallet,
 };
@@ -187,11 +186,10 @@ fn proven_fields(
     bytes: usize,
 ) -> Report {
     let issuer = &proven.issuer.1;
-    let certificate = plain_certificate(
+    let certificate = proven.record.to_message(
         &proven.side_chain,
         &proven.certificate,
-        &proven.record,
-        &issuer.organisation_code,
+        issuer.organisation_code.clone(),
     );
     certificate_fields(report, &certificate, Some(at.get()))
         .field("issuer_status", identity_status(issuer))

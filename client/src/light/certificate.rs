@@ -5,9 +5,7 @@ use certchain_proto::{
     hash::{CertificateId, PresentationId},
     wire::v1,
 };
-use certchain_sidechain::certificate::{
-    CertificateRecord, CertificateStatus, CheckRecord, keys as side_keys,
-};
+use certchain_sidechain::certificate::{CertificateRecord, CheckRecord, keys as side_keys};
 
 use super::{LightClient, LightError};
 
@@ -52,7 +50,7 @@ impl LightClient {
         let told = answer.certificate.as_ref();
         let told = told.ok_or(LightError::Contradiction { what })?;
         let header = &leaf.block.header;
-        let same = *told == plain_certificate(name, id, &record, &told.organisation_code)
+        let same = *told == record.to_message(name, id, told.organisation_code.clone())
             && answer.encoded_record == bytes
             && answer.height == header.height.get()
             && answer.time_ms == header.time_ms.get();
@@ -81,7 +79,7 @@ impl LightClient {
         }
         let bytes = proven_bytes(&leaf)?;
         let record = CheckRecord::decode(bytes).map_err(EvidenceError::from)?;
-        let same = answer.check.as_ref() == Some(&plain_check(name, id, &record))
+        let same = answer.check.as_ref() == Some(&record.to_message(name, id))
             && answer.result == record.result.to_wire() as i32
             && answer.encoded_record == bytes;
         if !same {
@@ -96,65 +94,4 @@ impl LightClient {
 
 fn proven_bytes(leaf: &VerifiedValue) -> Result<&[u8], LightError> {
     leaf.value.as_deref().ok_or(LightError::OtherQuestion)
-}
-
-/// A certificate's record as messages tell it.
-pub fn plain_certificate(
-    chain: &str,
-    id: &CertificateId,
-    record: &CertificateRecord,
-    organisation_code: &str,
-) -> v1::Certificate {
-    let status = match record.status {
-        CertificateStatus::Issued => v1::CertificateStatus::Issued,
-        CertificateStatus::Active => v1::CertificateStatus::Active,
-        CertificateStatus::Declined => v1::CertificateStatus::Declined,
-        CertificateStatus::Revoked => v1::CertificateStatus::Revoked,
-    };
-    v1::Certificate {
-        certificate: id.as_bytes().to_vec(),
-        chain: chain.to_owned(),
-        r#type: record.type_name.clone(),
-        issuer: record.issuer.as_bytes().to_vec(),
-        organisation_code: organisation_code.to_owned(),
-        serial: record.serial,
-        holders: record
-            .holders
-            .iter()
-            .map(|holder| v1::CertificateHolder {
-                address: holder.address.as_bytes().to_vec(),
-                accepted_ms: holder.accepted.map_or(0, |time| time.get()),
-            })
-            .collect(),
-        field_root: record.field_root.as_bytes().to_vec(),
-        claim: record.claim.map_or_else(Vec::new, |claim| claim.to_vec()),
-        transaction_id: record.transaction.as_bytes().to_vec(),
-        line: record.line,
-        issued_height: record.issued_height.get(),
-        issued_ms: record.issued_time.get(),
-        valid_from_ms: record.valid_from.get(),
-        valid_until_ms: record.valid_until.map_or(0, |time| time.get()),
-        version: record.version,
-        status: status as i32,
-        status_height: record.status_height.get(),
-        status_ms: record.status_time.get(),
-        reason: record.reason.into(),
-    }
-}
-
-/// A check's record as messages tell it.
-pub fn plain_check(chain: &str, id: &PresentationId, record: &CheckRecord) -> v1::RecordedCheck {
-    v1::RecordedCheck {
-        presentation_id: id.as_bytes().to_vec(),
-        chain: chain.to_owned(),
-        certificate: record.certificate.as_bytes().to_vec(),
-        holder: record.holder.as_bytes().to_vec(),
-        verifier: record.verifier.as_bytes().to_vec(),
-        bearer: record.bearer,
-        purpose: record.purpose.into(),
-        disclosed_hash: record.disclosed.as_bytes().to_vec(),
-        result: record.result.to_wire() as i32,
-        height: record.height.get(),
-        time_ms: record.time.get(),
-    }
 }

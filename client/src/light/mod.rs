@@ -32,7 +32,7 @@ use certchain_proto::{
 };
 use certchain_sidechain::network::NetworkGenesis;
 
-pub use certificate::{ProvenCertificate, ProvenCheck, plain_certificate, plain_check};
+pub use certificate::{ProvenCertificate, ProvenCheck};
 pub use error::LightError;
 
 /// Checks answers about one chain. See the module's document.

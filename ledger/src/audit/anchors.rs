@@ -17,8 +17,10 @@ use crate::{
 pub struct AnchorReport {
     /// Anchors that name the block that this node holds.
     pub confirmed: u64,
-    /// Anchors of blocks that this node does not hold: it does not follow the chain, or lags.
-    pub not_held: u64,
+    /// Anchors of blocks above the last one that this node holds: its side chain lags.
+    pub ahead: u64,
+    /// Anchors of chains that this node does not follow.
+    pub not_followed: u64,
 }
 
 /// Compares every anchor that main holds with the side chains' blocks. The audits of main and of
@@ -60,19 +62,23 @@ pub fn compare_anchors(
             });
         };
         let side = chains.iter().find(|stored| stored.id == chain);
-        let held = match side {
-            None => None,
-            Some(side) => header(&store, side.number, record.height).map_err(unknown)?,
-        };
-        let (Some(side), Some(block)) = (side, held) else {
-            report.not_held += 1;
+        let Some(side) = side else {
+            report.not_followed += 1;
             continue;
         };
         let (head, _) = head_pointer(&store, side.number).map_err(unknown)?;
         if record.height > head {
-            report.not_held += 1;
+            report.ahead += 1;
             continue;
         }
+        let block = header(&store, side.number, record.height).map_err(unknown)?;
+        let Some(block) = block else {
+            let reason = format!(
+                "chain {} has no block {}, which is anchored here",
+                side.name, record.height
+            );
+            return Err(Failure::at(record.main_height, reason));
+        };
         let same = block.id() == record.block
             && block.header.epoch == record.epoch
             && block.header.time_ms == record.time

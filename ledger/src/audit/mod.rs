@@ -156,7 +156,10 @@ fn audit(
         .map_err(unknown)?
         .ok_or_else(|| Failure {
             height: None,
-            reason: format!("the database holds no chain {name}"),
+            reason: format!(
+                "the database holds no chain {name}; audit the data of a node that follows it, or \
+                 name the chains that are to be audited"
+            ),
         })?;
     if id != genesis.chain() {
         let reason = format!("the database holds chain {id}, the genesis given is another");

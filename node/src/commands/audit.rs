@@ -13,7 +13,6 @@ use certchain_ledger::{
     audit::{self, AnchorReport, AuditOptions, AuditReport, AuditRules, Failure},
     execution::Application,
     genesis::GenesisBlock,
-    store::Store,
 };
 use certchain_proto::hash::CertificateId;
 use certchain_sidechain::{
@@ -38,10 +37,10 @@ pub struct Args {
     /// folders above it.
     #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,
-    /// Only this chain; by default all that the data directory holds. A side chain is audited with
-    /// main, on which it stands.
+    /// Only this chain, and main, on which the others stand; may be given more than once. By default
+    /// all six, and one that the data directory does not hold is a finding.
     #[arg(long, value_name = "NAME")]
-    pub chain: Option<String>,
+    pub chain: Vec<String>,
     /// Tell the story of this certificate too: everything that happened to it, out of the blocks.
     #[arg(long, value_name = "ID")]
     pub certificate: Option<String>,
@@ -74,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.dir.join("store");
     let mut reports = Vec::new();
     let mut failed = false;
-    for name in names(args, &path, &options)? {
+    for name in names(args) {
         let Some(block) = genesis.named(&name) else {
             anyhow::bail!("the genesis creates no chain '{name}'; leave --chain out or correct it");
         };
@@ -115,20 +114,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The chains to audit, main first.
-fn names(args: &Args, path: &Path, options: &AuditOptions) -> anyhow::Result<Vec<String>> {
+fn names(args: &Args) -> Vec<String> {
     let mut names = vec![MAIN.to_owned()];
-    match &args.chain {
-        Some(name) if name == MAIN => {}
-        Some(name) => names.push(name.clone()),
-        // A store that cannot be opened is a finding, told by main's audit.
-        None => {
-            if let Ok(store) = Store::open_read_only(path, &options.store) {
-                let stored = store.chains()?.into_iter().map(|chain| chain.name);
-                names.extend(stored.filter(|name| name != MAIN));
-            }
+    if args.chain.is_empty() {
+        names.extend(SideChain::ALL.map(|side| side.name().to_owned()));
+    }
+    for name in &args.chain {
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
-    Ok(names)
+    names
 }
 
 fn audit_chain(
@@ -211,10 +207,13 @@ fn print_json(
         .iter()
         .find_map(|chain| chain.report.failure.as_ref())
         .or(anchors.as_ref().err());
-    let anchors = anchors
-        .as_ref()
-        .ok()
-        .map(|found| json!({ "confirmed": found.confirmed, "not_held": found.not_held }));
+    let anchors = anchors.as_ref().ok().map(|found| {
+        json!({
+            "confirmed": found.confirmed,
+            "ahead": found.ahead,
+            "not_followed": found.not_followed,
+        })
+    });
     let transactions: u64 = reports.iter().map(|chain| chain.report.transactions).sum();
     let document = json!({
         "ok": failure.is_none(),
@@ -246,9 +245,9 @@ fn print_text(reports: &[ChainReport], anchors: &Result<AnchorReport, Failure>, 
         Err(failure) => print_failure(failure),
         Ok(found) => {
             println!(
-                "anchors: {} name the blocks that this node holds, {} name blocks that it does not \
-                 hold",
-                found.confirmed, found.not_held
+                "anchors: {} name the blocks that this node holds, {} are ahead of its side chains, \
+                 {} are of chains that it does not follow",
+                found.confirmed, found.ahead, found.not_followed
             );
             println!(
                 "all holds after {seconds:.1} s: signatures, certificates, roots, receipts, \

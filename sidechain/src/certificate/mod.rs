@@ -5,6 +5,7 @@ mod draft;
 mod issue;
 pub mod keys;
 mod life;
+mod message;
 mod record;
 mod rules;
 pub mod types;

@@ -143,16 +143,31 @@ impl Node {
     /// # Errors
     /// If the audit prints no report.
     pub async fn audit(&self, data: &Path) -> anyhow::Result<(serde_json::Value, Option<i32>)> {
+        self.audit_of(data, &[]).await
+    }
+
+    /// [`Self::audit`] of these chains only.
+    ///
+    /// # Errors
+    /// If the audit prints no report.
+    pub async fn audit_of(
+        &self,
+        data: &Path,
+        chains: &[&str],
+    ) -> anyhow::Result<(serde_json::Value, Option<i32>)> {
         let genesis = self.folder.join("genesis.toml");
-        let output = run(&[
+        let mut arguments = vec![
             "audit",
             "--json",
             "--dir",
             data.to_str().context("a path that is no text")?,
             "--genesis",
             genesis.to_str().context("a path that is no text")?,
-        ])
-        .await?;
+        ];
+        for chain in chains {
+            arguments.extend(["--chain", chain]);
+        }
+        let output = run(&arguments).await?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(
             !errors.contains("panicked"),

@@ -344,7 +344,7 @@ fn certificates_and_checks() {
     let keys = (side_keys::certificate(&id), side_keys::check(&shown));
     world.push(vec![(keys.0, record.encode()), (keys.1, check.encode())], 0);
     let answer = v1::GetCertificateResponse {
-        certificate: Some(plain_certificate("degree", &id, &record, "")),
+        certificate: Some(record.to_message("degree", &id, String::new())),
         encoded_record: record.encode(),
         height: 5,
         time_ms: START + 5000,
@@ -371,7 +371,7 @@ fn certificates_and_checks() {
     let answer = v1::CheckResponse {
         result: v1::CheckResult::Revoked as i32,
         receipt: None,
-        check: Some(plain_check("degree", &shown, &check)),
+        check: Some(check.to_message("degree", &shown)),
         encoded_record: check.encode(),
         evidence: Some((&world.evidence(5, &keys.1)).into()),
     };

@@ -100,7 +100,7 @@ fn answer(
     Ok(CheckResponse {
         result: record.result.to_wire().into(),
         receipt: Some(receipt),
-        check: Some(records::check_message(&host.name, id, &record)),
+        check: Some(record.to_message(&host.name, id)),
         encoded_record,
         evidence,
     })

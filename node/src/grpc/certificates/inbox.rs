@@ -261,7 +261,7 @@ fn entry(
     let fields = records::fields_of(draft, &owner.address).ok_or_else(missing)?;
     let code = codes.of(&record.issuer)?;
     let response = InboxResponse {
-        certificate: Some(records::certificate_message(&host.name, id, &record, code)),
+        certificate: Some(record.to_message(&host.name, id, code)),
         fields: Some(fields.clone()),
         receipt: Some(v1::Receipt::from(&issuing.receipt)),
     };

@@ -110,14 +110,14 @@ fn entry(
         Topic::Checked | Topic::Checks => {
             let id = PresentationId::from_bytes(listed.id);
             let record = records::check(host, &id)?.ok_or_else(missing)?;
-            let message = records::check_message(&host.name, &id, &record);
+            let message = record.to_message(&host.name, &id);
             (record.certificate, Some(message))
         }
     };
     let record = records::certificate_at(host, &id, height)?.ok_or_else(missing)?;
     let code = codes.of(&record.issuer)?;
     Ok(ListedCertificate {
-        certificate: Some(records::certificate_message(&host.name, &id, &record, code)),
+        certificate: Some(record.to_message(&host.name, &id, code)),
         check,
     })
 }

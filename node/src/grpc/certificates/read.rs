@@ -49,7 +49,7 @@ fn present(
     let encoded_record = encoded.ok_or_else(|| unknown(id))?;
     let record = CertificateRecord::decode(&encoded_record).map_err(unreadable)?;
     let code = Codes::new(main_of(host)?).of(&record.issuer)?;
-    let certificate = records::certificate_message(&host.name, id, &record, code);
+    let certificate = record.to_message(&host.name, id, code);
     Ok(GetCertificateResponse {
         certificate: Some(certificate),
         encoded_record,

@@ -11,11 +11,11 @@ use certchain_proto::{
     Address, ChainId, Height,
     hash::{CertificateId, FieldRoot, PresentationId, TransactionId},
     wire::v1::{
-        self, CertificateDraft, EncryptedFields, SignedTransaction, TransactionBody,
+        CertificateDraft, EncryptedFields, SignedTransaction, TransactionBody,
         transaction_body::Kind,
     },
 };
-use certchain_sidechain::certificate::{CertificateRecord, CertificateStatus, CheckRecord, keys};
+use certchain_sidechain::certificate::{CertificateRecord, CheckRecord, keys};
 use prost::Message as _;
 use tonic::Status;
 
@@ -91,71 +91,6 @@ impl<'a> Codes<'a> {
         let code = code.unwrap_or_default();
         self.known.insert(*issuer, code.clone());
         Ok(code)
-    }
-}
-
-/// A certificate as messages show it.
-pub(super) fn certificate_message(
-    chain: &str,
-    id: &CertificateId,
-    record: &CertificateRecord,
-    organisation_code: String,
-) -> v1::Certificate {
-    let holders = record.holders.iter().map(|holder| v1::CertificateHolder {
-        address: holder.address.as_bytes().to_vec(),
-        accepted_ms: holder.accepted.unwrap_or_default().get(),
-    });
-    v1::Certificate {
-        certificate: id.as_bytes().to_vec(),
-        chain: chain.to_owned(),
-        r#type: record.type_name.clone(),
-        issuer: record.issuer.as_bytes().to_vec(),
-        organisation_code,
-        serial: record.serial,
-        holders: holders.collect(),
-        field_root: record.field_root.as_bytes().to_vec(),
-        claim: record.claim.map(|claim| claim.to_vec()).unwrap_or_default(),
-        transaction_id: record.transaction.as_bytes().to_vec(),
-        line: record.line,
-        issued_height: record.issued_height.get(),
-        issued_ms: record.issued_time.get(),
-        valid_from_ms: record.valid_from.get(),
-        valid_until_ms: record.valid_until.unwrap_or_default().get(),
-        version: record.version,
-        status: status(record.status).into(),
-        status_height: record.status_height.get(),
-        status_ms: record.status_time.get(),
-        reason: record.reason.into(),
-    }
-}
-
-const fn status(status: CertificateStatus) -> v1::CertificateStatus {
-    match status {
-        CertificateStatus::Issued => v1::CertificateStatus::Issued,
-        CertificateStatus::Active => v1::CertificateStatus::Active,
-        CertificateStatus::Declined => v1::CertificateStatus::Declined,
-        CertificateStatus::Revoked => v1::CertificateStatus::Revoked,
-    }
-}
-
-/// A check as messages show it.
-pub(super) fn check_message(
-    chain: &str,
-    id: &PresentationId,
-    record: &CheckRecord,
-) -> v1::RecordedCheck {
-    v1::RecordedCheck {
-        presentation_id: id.as_bytes().to_vec(),
-        chain: chain.to_owned(),
-        certificate: record.certificate.as_bytes().to_vec(),
-        holder: record.holder.as_bytes().to_vec(),
-        verifier: record.verifier.as_bytes().to_vec(),
-        bearer: record.bearer,
-        purpose: record.purpose.into(),
-        disclosed_hash: record.disclosed.as_bytes().to_vec(),
-        result: record.result.to_wire().into(),
-        height: record.height.get(),
-        time_ms: record.time.get(),
     }
 }
 
