@@ -70,12 +70,8 @@ pub async fn run(host: Arc<ChainHost>) {
                 continue;
             }
         };
-        if let Some(frozen) = record.frozen {
-            return host.halt(format!(
-                "main froze this chain in its block {}: at height {} both {} and {} are sealed; \
-                 governance must name the block that lives",
-                frozen.main_height, frozen.height, frozen.first, frozen.second
-            ));
+        if halted_by(&host, &record) {
+            return;
         }
         let (Some(me), Some(key)) = (host.me, host.vote_key.as_deref()) else {
             continue;
@@ -110,6 +106,35 @@ pub async fn run(host: Arc<ChainHost>) {
             }
         }
     }
+}
+
+/// Halts the chain if main has frozen it already, so that its engine signs nothing when the node comes
+/// back.
+pub fn halt_if_frozen(host: &ChainHost) {
+    let Some(main) = &host.main else {
+        return;
+    };
+    match record(host, main) {
+        Ok(record) => {
+            halted_by(host, &record);
+        }
+        Err(error) => {
+            tracing::error!(chain = %host.name, %error, "whether the chain is frozen is unknown");
+        }
+    }
+}
+
+/// Whether main has frozen the chain, which is halted then.
+fn halted_by(host: &ChainHost, record: &SideChainRecord) -> bool {
+    let Some(frozen) = &record.frozen else {
+        return false;
+    };
+    host.halt(format!(
+        "main froze this chain in its block {}: at height {} both {} and {} are sealed; governance \
+         must name the block that lives",
+        frozen.main_height, frozen.height, frozen.first, frozen.second
+    ));
+    true
 }
 
 /// What main's newest state says of this side chain.

@@ -248,6 +248,7 @@ impl ChainTask {
             chain,
         });
         show_start(&host);
+        anchor::halt_if_frozen(&host);
 
         let runtime = tokio::runtime::Handle::current();
         let executor = Executor::new(Arc::clone(&host), shared.fatal.clone(), runtime.clone());

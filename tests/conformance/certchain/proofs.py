@@ -34,20 +34,39 @@ def _peaks(size: int):
     return [(level, (size >> level) - 1) for level in levels]
 
 
+def _mountain(blocks) -> bytes:
+    if len(blocks) == 1:
+        return blocks[0]
+    half = len(blocks) // 2
+    return derive("history node", _mountain(blocks[:half]), _mountain(blocks[half:]))
+
+
+def _mountains(block_ids):
+    """The blocks of each mountain, from left to right."""
+    return [block_ids[place << level : (place + 1) << level] for level, place in _peaks(len(block_ids))]
+
+
 def history_root(block_ids) -> bytes:
     """The root over the names of blocks 0 to n - 1: what the header of height n holds."""
+    peaks = [_mountain(blocks) for blocks in _mountains(block_ids)]
+    return derive("history root", len(block_ids).to_bytes(8, "little"), *peaks)
 
-    def tree(blocks):
-        if len(blocks) == 1:
-            return blocks[0]
-        half = len(blocks) // 2
-        return derive("history node", tree(blocks[:half]), tree(blocks[half:]))
 
-    size, start, peaks = len(block_ids), 0, []
-    for level, _ in _peaks(size):
-        peaks.append(tree(block_ids[start : start + (1 << level)]))
-        start += 1 << level
-    return derive("history root", size.to_bytes(8, "little"), *peaks)
+def prove_history(block_ids, height: int) -> dict:
+    """The proof, by the definition, that the block of a height stands among these."""
+    siblings, peaks, start = [], [], 0
+    for blocks in _mountains(block_ids):
+        place = height - start
+        start += len(blocks)
+        if not 0 <= place < len(blocks):
+            peaks.append(_mountain(blocks))
+            continue
+        while len(blocks) > 1:
+            half = len(blocks) // 2
+            sides = blocks[:half], blocks[half:]
+            siblings.insert(0, _mountain(sides[place < half]))
+            blocks, place = sides[place >= half], place % half
+    return {"height": height, "size": len(block_ids), "siblings": siblings, "peaks": peaks}
 
 
 def check_history(root: bytes, block_id: bytes, height: int, size: int, siblings, peaks) -> bool:
@@ -93,17 +112,36 @@ def key_bit(key: bytes, bit: int) -> int:
     return key[bit // 8] >> 7 - bit % 8 & 1 if bit // 8 < len(key) else 0
 
 
+def _sides(keys):
+    """The bit at which sorted keys part, those with 0 there, those with 1."""
+    bit = next(b for b in range(BITS) if key_bit(keys[0], b) != key_bit(keys[-1], b))
+    left = [key for key in keys if not key_bit(key, bit)]
+    return bit, left, keys[len(left) :]
+
+
 def state_root(leaves: dict) -> bytes:
     """The root over keys and values, by the definition."""
 
     def tree(keys):
         if len(keys) == 1:
             return state_leaf(keys[0], value_hash(leaves[keys[0]]))
-        bit = next(b for b in range(BITS) if key_bit(keys[0], b) != key_bit(keys[-1], b))
-        left = [key for key in keys if not key_bit(key, bit)]
-        return state_branch(bit, tree(left), tree(keys[len(left) :]))
+        bit, left, right = _sides(keys)
+        return state_branch(bit, tree(left), tree(right))
 
     return tree(sorted(leaves)) if leaves else derive("state empty")
+
+
+def prove_state(leaves: dict, key: bytes) -> dict:
+    """The proof, by the definition, of what stands under a key, or that nothing does."""
+    branches, keys = [], sorted(leaves)
+    while len(keys) > 1:
+        bit, *sides = _sides(keys)
+        right = key_bit(key, bit)
+        sibling = state_root({other: leaves[other] for other in sides[1 - right]})
+        branches.append({"bit": bit, "sibling": sibling})
+        keys = sides[right]
+    leaf = {"key": keys[0], "value_hash": value_hash(leaves[keys[0]])} if keys else None
+    return {"branches": branches, "leaf": leaf}
 
 
 def check_state(root: bytes, key: bytes, branches, leaf):
