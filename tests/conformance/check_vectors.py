@@ -332,7 +332,8 @@ def check_genesis():
     same("genesis outcome, built", block["encoded_outcome"], built["outcome"])
 
     member = tomllib.loads((VECTORS / "member.toml").read_text())
-    hashed = derive("sign member", encode(formats.MEMBER, {name: member[name] for name in formats.MEMBER.fields}))
+    application = {name: member[name] for name in formats.MEMBER.fields}
+    hashed = derive("sign member", encode(formats.MEMBER, application))
     for name in ("vote", "network"):
         key, signature = hexes([member[f"{name}_key"], member[f"{name}_signature"]])
         holds(f"member {name} signature", ed25519.verify(key, hashed, signature))

@@ -6,63 +6,27 @@ import time
 from certchain import address, chain, packs, presentations, sidechain
 from certchain.client import Party
 from certchain.codec import decode, encode
-from certchain.steps import MUTATIONS, expect, mutated, refused_mutations, say, until
-
-CHAIN = "degree"
+from certchain.steps import MUTATIONS, expect, mutated, refused_mutations, say
 
 
 class OffLine:
     """Packs of the certificate of a story, which the other part of the class tells."""
 
     def pack(self, height, expected):
-        """Waits until the side chain is anchored at `height` or above; verifies a pack of then."""
-
-        def anchored():
-            answer = self.client.call("GetAnchor", chain=CHAIN, with_proof=True)
-            expect("chain and state", (self.side, False), (answer.chain_id, answer.frozen))
-            return answer if answer.height >= height else None
-
-        answer = until("the anchor", anchored)
-        key = sidechain.anchor_key(self.side, answer.height)
-        anchor, main = self.client.proven_value("main", answer.evidence, key, sidechain.ANCHOR)
-        expect("the anchor", (answer.height, answer.block_id, answer.main_height),
-               (anchor["height"], anchor["block"], anchor["main_height"]))
-        answer = self.client.call("GetPack", chain=CHAIN, certificate=self.certificate,
-                                  holder=self.holder.address)
-        encoded, validators = answer.encoded_pack, self.network.genesis.validators
-        verified = packs.verify(encoded, self.network.main, validators)
-        expect("the pack", (CHAIN, self.certificate, answer.height, answer.main_height),
-               (verified["side_chain"], verified["certificate"], verified["side_height"],
-                verified["main_height"]))
-        if verified["side_height"] < height:
-            raise ValueError("the pack is as of an earlier block than the anchored one")
-        expect("its result", expected,
-               packs.result(verified, self.holder.address, verified["main_time"]))
-        say(f"block {anchor['height']} is anchored in main block {anchor['main_height']}; off line "
-            f"the pack of {len(encoded)} bytes proves: {expected}, as of side block "
-            f"{verified['side_height']} and main block {verified['main_height']}")
-        return encoded
+        return self.office.pack(self.issued, self.holder, height, expected)
 
     def mutate(self, encoded):
-        validators = self.network.genesis.validators
-        count = refused_mutations(
-            encoded, lambda bad: packs.verify(bad, self.network.main, validators))
-        others = chain.ValidatorSet(0, [(Party.new().public,) * 2 for _ in validators.members])
-        try:
-            packs.verify(encoded, self.network.main, others)
-        except ValueError:
-            say(f"refused: {count} mutated packs, and the pack under other validators")
-            return
-        raise ValueError("the pack is believed under other validators")
+        count = mutate(self.network, encoded)
+        say(f"refused: {count} mutated packs, and the pack under other validators")
 
     def older_pack(self, encoded):
         """A pack put together here: the record as of its issue, below the anchored block."""
-        pack = decode(packs.PACK, encoded)
-        answer = self.client.call("GetStateProof", chain=CHAIN, at_height=self.issued_height,
-                                  key=sidechain.certificate_key(self.certificate))
-        block = self.client.block(CHAIN, answer.block)
+        issued, pack = self.issued, decode(packs.PACK, encoded)
+        answer = self.client.call("GetStateProof", chain=issued.chain, at_height=issued.height,
+                                  key=sidechain.certificate_key(issued.name))
+        block = self.client.block(issued.chain, answer.block)
         anchored = pack["anchored"]["block"] if pack["anchored"] else pack["side_block"]
-        proof = self.client.call("GetHistoryProof", chain=CHAIN, height=block.height,
+        proof = self.client.call("GetHistoryProof", chain=issued.chain, height=block.height,
                                  at_height=anchored["header"]["height"]).proof
         branches = [dict(bit=step.bit, sibling=step.sibling) for step in answer.proof.branches]
         leaf = dict(key=answer.proof.leaf_key, value_hash=answer.proof.leaf_value_hash)
@@ -73,7 +37,7 @@ class OffLine:
             "anchored": dict(block=anchored, proof=history(proof)),
         })
         verified = packs.verify(older, self.network.main, self.network.genesis.validators)
-        expect("as of its issue", ("Issued", self.issued_height, anchored["header"]["height"]),
+        expect("as of its issue", ("Issued", issued.height, anchored["header"]["height"]),
                (verified["record"]["status"], verified["side_height"], verified["anchored_height"]))
         say(f"put a pack together as of its issue in side block {block.height}, in the history of "
             f"block {anchored['header']['height']}")
@@ -96,12 +60,12 @@ class OffLine:
         say(f"main block {tip.height} alone proves the pack of main block {height}; refused: "
             f"{count} mutations")
 
-    def compare(self, rust, encoded, older):
+    def compare(self, rust, encoded, older, count):
         """The command `certchain` must judge packs and presentations as this program does."""
 
         def shown():
             now = time.time_ns() // 1_000_000
-            return presentations.from_text(self.show(None, expires_ms=now + 30_000))
+            return self.show(None, expires_ms=now + 30_000)
 
         def judged(pack, package=None):
             return rust.check(pack, package and presentations.to_text(package))
@@ -109,15 +73,14 @@ class OffLine:
         expect("the command's result of the pack", "valid", judged(encoded))
         expect("its result of the older pack", "not_accepted", judged(older))
         expect("its result with a presentation", "valid", judged(encoded, shown()))
-        for _ in range(MUTATIONS):
+        for _ in range(count):
             bad, place, change = mutated(encoded)
             expect(f"its result of a pack with byte {place} changed by {change}", None, judged(bad))
             bad, place, change = mutated(shown())
             expect(f"its result of a package with byte {place} changed by {change}", None,
                    judged(encoded, bad))
         say(f"the command certchain agrees about both packs and a presentation; it refuses "
-            f"{MUTATIONS} mutated packs and {MUTATIONS} mutated presentations")
-
+            f"{count} mutated packs and {count} mutated presentations")
 
     def save(self, folder, genesis, found):
         """What the nodes computed, and this program has checked, for checks without a network."""
@@ -127,11 +90,23 @@ class OffLine:
         (folder / "recording.json").write_text(json.dumps({
             "chains": {name: self.network.id(name).hex() for name in names},
             "first_blocks": {name: self.network.blocks[name]["id"].hex()
-                             for name in ("main", CHAIN)},
-            "certificate": self.certificate.hex(),
+                             for name in ("main", self.issued.chain)},
+            "certificate": self.issued.name.hex(),
             "holder": address.to_text(self.holder.address),
             "packs": {result: encoded.hex() for result, encoded in found.items()},
         }, indent=1) + "\n")
+
+
+def mutate(network, encoded: bytes, count=MUTATIONS) -> int:
+    """How many mutations of a pack are refused: all; and so is the pack under other validators."""
+    validators = network.genesis.validators
+    refused_mutations(encoded, lambda bad: packs.verify(bad, network.main, validators), count=count)
+    others = chain.ValidatorSet(0, [(Party.new().public,) * 2 for _ in validators.members])
+    try:
+        packs.verify(encoded, network.main, others)
+    except ValueError:
+        return count
+    raise ValueError("the pack is believed under other validators")
 
 
 def history(proof) -> dict:

@@ -3,12 +3,14 @@
 # lies outside the checkout and is made when needed.
 #
 #   tests/conformance/run.sh check                  all that needs no network
-#   tests/conformance/run.sh check_vectors.py
-#   tests/conformance/run.sh check_parts.py
+#   tests/conformance/run.sh check_vectors.py       or check_parts.py, check_side_vectors.py,
+#                                                   check_proof_vectors.py
 #   tests/conformance/run.sh register.py --devnet DIR/devnet.json
 #   tests/conformance/run.sh register.py --grpc 127.0.0.1:PORT --genesis FILE \
 #       --agency-seed FILE --registrar-seed FILE
 #   tests/conformance/run.sh certificates.py --devnet DIR/devnet.json
+#   tests/conformance/run.sh certificates.py --grpc 127.0.0.1:PORT --genesis FILE \
+#       --agency-seed FILE --registrar-seed FILE [--client PROGRAM]     (more: --help)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,7 +20,9 @@ venv=$cache/venv
 
 if [[ $# -eq 1 && $1 == check ]]; then
     "$0" check_parts.py
-    exec "$0" check_vectors.py
+    "$0" check_vectors.py
+    "$0" check_side_vectors.py
+    exec "$0" check_proof_vectors.py
 fi
 if [[ $# -lt 1 || ! -f $here/$1 ]]; then
     echo "usage: $0 check, or $0 SCRIPT [ARGUMENT...] with a script of $here" >&2

@@ -8,7 +8,10 @@ use certchain_proto::wire::v1::{
     GetStatusRequest, GetStatusResponse, SubmitRequest, SubmitResponse,
 };
 use certchain_tests::cluster::{
-    Cluster, ClusterOptions, binaries::workspace, http, wait::PATIENCE, wait::until,
+    Cluster, ClusterOptions,
+    binaries::{self, workspace},
+    http,
+    wait::{PATIENCE, until},
 };
 use futures::{StreamExt as _, stream};
 use prost::Message;
@@ -164,22 +167,22 @@ async fn services_are_found_by_health_reflection_and_browsers() -> anyhow::Resul
     Ok(())
 }
 
-#[tokio::test]
-async fn a_python_client_registers_what_it_signed_itself() -> anyhow::Result<()> {
+/// Runs a script of `tests/conformance` against node 1, with the keys of the office; false if this
+/// machine has no Python.
+async fn conformance(cluster: &Cluster, script: &str, more: &[&str]) -> anyhow::Result<bool> {
     let python = Command::new("python3").arg("--version").output();
     if !python.is_ok_and(|output| output.status.success()) {
         println!("skipped: this machine has no python3");
-        return Ok(());
+        return Ok(false);
     }
-    let folder = workspace().join("tests/conformance");
-    let cluster = Cluster::start(ClusterOptions::of(4)).await?;
     let office = &cluster.office;
-    let mut command = Command::new(folder.join("run.sh"));
+    let mut command = Command::new(workspace().join("tests/conformance/run.sh"));
     command
-        .args(["register.py", "--grpc"])
+        .args([script, "--grpc"])
         .arg(cluster.node(1)?.addresses.grpc.to_string())
         .arg("--genesis")
-        .arg(cluster.node(1)?.folder.join("genesis.toml"));
+        .arg(cluster.node(1)?.folder.join("genesis.toml"))
+        .args(more);
     for (option, account) in [
         ("--agency-seed", &office.agency),
         ("--registrar-seed", &office.registrar),
@@ -193,6 +196,23 @@ async fn a_python_client_registers_what_it_signed_itself() -> anyhow::Result<()>
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it failed:\n{said}\n{errors}");
     println!("{said}");
+    Ok(true)
+}
+
+#[tokio::test]
+async fn a_python_client_registers_what_it_signed_itself() -> anyhow::Result<()> {
+    let cluster = Cluster::start(ClusterOptions::of(4)).await?;
+    conformance(&cluster, "register.py", &[]).await?;
     cluster.finish().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_python_client_takes_certificates_through_their_lives() -> anyhow::Result<()> {
+    let cluster = Cluster::start(ClusterOptions::of(4)).await?;
+    let client = binaries::find("certchain")?;
+    let client = client.to_str().context("a path that is no text")?;
+    conformance(&cluster, "certificates.py", &["--client", client]).await?;
+    cluster.finish_audited().await?;
     Ok(())
 }

@@ -8,8 +8,8 @@
 //! CERTCHAIN_BLESS=1 cargo test -p certchain-tests --test vectors
 //! ```
 //!
-//! The same files are checked by `tests/conformance/check_vectors.py`, which shares no code with
-//! this workspace.
+//! The same files are checked by `tests/conformance/run.sh check`, which shares no code with this
+//! workspace.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "vectors/blocks.rs"]
@@ -42,3 +42,23 @@ mod story;
 mod transactions;
 #[path = "vectors/trees.rs"]
 mod trees;
+
+#[test]
+fn the_python_code_computes_the_same() {
+    let python = std::process::Command::new("python3")
+        .arg("--version")
+        .output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        println!("skipped: this machine has no python3");
+        return;
+    }
+    let script = certchain_tests::cluster::binaries::workspace().join("tests/conformance/run.sh");
+    let output = std::process::Command::new(script)
+        .arg("check")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    println!("{said}");
+    assert!(output.status.success(), "{said}\n{errors}");
+}

@@ -96,6 +96,24 @@ def check_certificate(chain_id: bytes, validators: ValidatorSet, certificate: di
             raise ValueError(f"signature of validator {item['validator']} does not hold")
 
 
+def digests(block: dict):
+    """Of a block's header and outcome."""
+    header = header_digest(encode(HEADER, block["header"]))
+    return header, outcome_digest(encode(OUTCOME, block["outcome"]))
+
+
+def check_decided(chain_id: bytes, validators: ValidatorSet, block: dict, certificate: dict):
+    """Raises unless the certificate decides the block."""
+    header = block["header"]
+    if (certificate["header"], certificate["outcome"]) != digests(block):
+        raise ValueError("the commit certificate is for another block")
+    if certificate["height"] != header["height"] or certificate["view"] < header["view"]:
+        raise ValueError("the commit certificate is for another height or an earlier view")
+    if header["epoch"] != certificate["epoch"]:
+        raise ValueError("the commit certificate is of another epoch")
+    check_certificate(chain_id, validators, certificate)
+
+
 def genesis_certificate(header: bytes, outcome: bytes) -> dict:
     """The certificate of a genesis block: nobody signs it."""
     return dict(epoch=0, height=0, view=0, header=header, outcome=outcome, signatures=[])

@@ -23,6 +23,11 @@ class Given:
         self.value = value
 
 
+def given(vector: dict, *names) -> dict:
+    """The named values of a vector, as given."""
+    return {name: Given(vector[name]) for name in names}
+
+
 def load(name):
     return json.loads((VECTORS / name).read_text())
 
@@ -82,16 +87,18 @@ def refused(what, call, *args, **named):
     raise SystemExit(f"{what}: must be refused")
 
 
-def refused_flips(what, good, accept) -> int:
-    """Each byte with one bit flipped, and other lengths: all must be refused; gives their number."""
+def refused_flips(what, good, accept, every=1):
+    """One bit flipped in each byte, or in one of `every` bytes, and other lengths: all must be
+    refused; tells how many."""
     accept(good)
-    for place in range(len(good)):
+    places = range(0, len(good), every)
+    for place in places:
         spoiled = bytearray(good)
         spoiled[place] ^= 1 << place % 8
         refused(f"{what} with byte {place} changed", accept, bytes(spoiled))
     refused(f"{what}, cut short", accept, good[:-1])
     refused(f"{what}, with a byte left over", accept, good + b"\0")
-    return len(good)
+    print(f"  {what}, {len(good)} bytes: refused with any of {len(places)} flipped", flush=True)
 
 
 def structure(what, kind, vector):

@@ -14,14 +14,14 @@ from .wallet import open_wallet
 
 
 class Party:
-    """An account's keys."""
+    """An account's keys; without an encryption secret it can sign, not read."""
 
-    def __init__(self, seed: bytes, encryption_secret: bytes):
+    def __init__(self, seed: bytes, encryption_secret: bytes = None):
         self.key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = self.key.public_key().public_bytes_raw()
         self.address = address.of(self.public)
         self.secret = encryption_secret
-        self.encryption_key = hpke.public_key(encryption_secret)
+        self.encryption_key = encryption_secret and hpke.public_key(encryption_secret)
         self.sign = self.key.sign
 
     @classmethod
@@ -54,13 +54,21 @@ class Client:
         """A block of the named chain, decided by its validators."""
         return Block(self.network.genesis, message, self.network.id(name))
 
+    def now(self, name: str):
+        """Block time, and how much longer a transaction may ask for.
+
+        A side chain without transactions makes no blocks for up to an hour; main's go on.
+        """
+        side, main = self.call("GetStatus", chain=name), self.call("GetStatus")
+        return max(side.time_ms, main.time_ms), side.transaction_window_ms
+
     def transaction(self, name: str, kind: str, message: dict, *signers: Party):
         """A transaction of the named chain, signed by all signers, and its id."""
-        status = self.call("GetStatus", chain=name)
+        now, window = self.now(name)
         body = self.node.message("TransactionBody")(
             chain_id=self.network.id(name),
             nonce=os.urandom(16),
-            valid_until_ms=status.time_ms + status.transaction_window_ms,
+            valid_until_ms=now + window,
             **{kind: message},
         ).SerializeToString(deterministic=True)
         hashed = chain.signing_hash(body)

@@ -6,6 +6,7 @@ the `cryptography` package.
 """
 
 import hashlib
+from functools import lru_cache
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -73,6 +74,8 @@ def compress(point):
 BASE = decompress(bytes([0x58]) + bytes([0x66]) * 31)
 
 
+# A few keys are asked about again and again.
+@lru_cache(maxsize=1024)
 def is_public_key(key: bytes) -> bool:
     """Canonical, in the prime-order subgroup, not the identity."""
     point = decompress(key)

@@ -52,6 +52,11 @@ SEALED_BLOCK = Struct(
     commit_certificate=CERTIFICATE,
 )
 
+# What an anchor carries of a side block.
+SEALED_HEADER = Struct(header=HEADER, outcome=OUTCOME, commit_certificate=CERTIFICATE)
+
+HISTORY_PROOF = Struct(height=U64, size=U64, siblings=List(HASH), peaks=List(HASH))
+
 RECEIPT = Struct(transaction=HASH, code=U16, subject=HASH)
 
 # Consensus.

@@ -1,8 +1,9 @@
 """Packs: what proves a certificate to a verifier without a network (formats.md, 15)."""
 
 from . import chain, sidechain
-from .codec import U8, U16, U64, Bytes, Enum, List, Malformed, Option, Struct, Text, decode, encode
-from .formats import CERTIFICATE, HASH, HEADER, IDENTITY_RECORD, OUTCOME
+from .chain import digests
+from .codec import U8, U16, Bytes, Enum, List, Malformed, Option, Struct, Text, decode
+from .formats import CERTIFICATE, HASH, HEADER, HISTORY_PROOF, IDENTITY_RECORD, OUTCOME
 from .proofs import check_history, check_state, value_hash
 
 PACK_BYTES = 256 * 1024
@@ -12,7 +13,6 @@ STATE_PROOF = Struct(
     branches=List(Struct(bit=U16, sibling=HASH)),
     leaf=Option(Struct(key=Bytes(), value_hash=HASH)),
 )
-HISTORY_PROOF = Struct(height=U64, size=U64, siblings=List(HASH), peaks=List(HASH))
 LEAF = Struct(value=Bytes(), proof=STATE_PROOF)
 BLOCK = Struct(header=HEADER, outcome=OUTCOME)
 PACK = Struct(
@@ -30,11 +30,6 @@ PACK = Struct(
     main_block=BLOCK,
     link=Enum(Certificate=CERTIFICATE, Held=None, Later=HISTORY_PROOF),
 )
-
-
-def digests(block: dict):
-    header = chain.header_digest(encode(HEADER, block["header"]))
-    return header, chain.outcome_digest(encode(OUTCOME, block["outcome"]))
 
 
 def block_id(block: dict) -> bytes:
@@ -68,16 +63,10 @@ def check_link(pack: dict, main: bytes, validators, held):
     if kind == "Certificate":
         if validators is None:
             raise ValueError("main's validators are needed")
-        header = block["header"]
-        if (content["header"], content["outcome"]) != digests(block):
-            raise ValueError("the commit certificate is for another block")
-        if content["height"] != header["height"] or content["view"] < header["view"]:
-            raise ValueError("the commit certificate is for another height or an earlier view")
-        if header["epoch"] != content["epoch"]:
-            raise ValueError("the commit certificate is of another epoch")
-        if held and held["header"]["height"] == header["height"] and block_id(held) != block_id(block):
+        height = block["header"]["height"]
+        if held and held["header"]["height"] == height and block_id(held) != block_id(block):
             raise ValueError("it contradicts the block that the verifier holds")
-        chain.check_certificate(main, validators, content)
+        chain.check_decided(main, validators, block, content)
     elif held is None:
         raise ValueError("a block of main is needed")
     elif kind == "Held":

@@ -1,6 +1,6 @@
 """Presentations: the signed message, the package, the text of a QR code (formats.md, 15)."""
 
-from . import base45, ed25519, fields, hpke
+from . import base45, ed25519, fields, hpke, wire
 from .chain import field_commitment
 from .codec import U8, U16, Bytes, Fixed, List, Struct, Text, decode, encode
 from .hashing import derive
@@ -12,13 +12,13 @@ PACKAGE_BYTES = 16 * 1024
 SEALED_BYTES = PACKAGE_BYTES + hpke.TAG_BYTES + 2 * 32 + 16
 BEARER_MS = 60_000
 
-# Field of the protobuf message, its name, and the lengths that it may have; None: a number.
+# The message's fields, for `wire`.
 MESSAGE = [
     (1, "chain_id", (32, 32)),
     (2, "certificate", (32, 32)),
     (3, "holder", (32, 32)),
     (4, "verifier", (0, 32)),
-    (5, "challenge", (0, 32)),
+    (5, "challenge", range(33)),
     (6, "nonce", (16, 16)),
     (7, "expires_ms", None),
     (8, "disclosed_hash", (32, 32)),
@@ -38,67 +38,12 @@ SEALED_PACKAGE = Struct(
 )
 
 
-# The message, in protobuf's wire format.
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes(out) + bytes([number])
-
-
 def encode_message(message: dict) -> bytes:
-    """The one encoding: fields in order, defaults left out."""
-    out = b""
-    for number, name, lengths in MESSAGE:
-        value = message[name]
-        if lengths is None:
-            out += _varint(number << 3) + _varint(value) if value else b""
-            continue
-        if name != "challenge" and len(value) not in lengths or len(value) > lengths[1]:
-            raise ValueError(f"{name} has {len(value)} bytes")
-        out += _varint(number << 3 | 2) + _varint(len(value)) + value if value else b""
-    return out
+    return wire.encode(MESSAGE, message)
 
 
 def decode_message(encoded: bytes) -> dict:
-    """Refuses every encoding but the one."""
-    at = 0
-
-    def varint():
-        nonlocal at
-        number, shift = 0, 0
-        while True:
-            if at >= len(encoded) or shift > 63:
-                raise ValueError("not a presentation")
-            byte = encoded[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-        if number >= 2**64:
-            raise ValueError("not a presentation")
-        return number
-
-    names = {number << 3 | (0 if lengths is None else 2): (name, lengths)
-             for number, name, lengths in MESSAGE}
-    message = {name: 0 if lengths is None else b"" for _, name, lengths in MESSAGE}
-    while at < len(encoded):
-        name, lengths = names.get(varint(), (None, None))
-        if name is None:
-            raise ValueError("not a presentation")
-        value = varint()
-        if lengths is not None:
-            if value > len(encoded) - at:
-                raise ValueError("not a presentation")
-            value, at = bytes(encoded[at : at + value]), at + value
-        message[name] = value
-    if encode_message(message) != encoded:
-        raise ValueError("the presentation is not in canonical form")
-    return message
+    return wire.decode(MESSAGE, encoded)
 
 
 def signing_hash(encoded: bytes) -> bytes:
@@ -224,7 +169,10 @@ def from_text(text: str, secret: bytes = None) -> bytes:
         return base45.decode(text.removeprefix(CLEAR))
     if not text.startswith(SEALED):
         raise ValueError("not a presentation")
-    content = base45.decode(text.removeprefix(SEALED))
+    return unseal(base45.decode(text.removeprefix(SEALED)), secret)
+
+
+def unseal(content: bytes, secret: bytes) -> bytes:
     if len(content) > SEALED_BYTES:
         raise ValueError("too many bytes")
     content = decode(SEALED_PACKAGE, content)

@@ -3,9 +3,17 @@
 from . import chain
 from .codec import U16, U32, U64, Bool, Enum, List, Option, Struct, Text, Versioned, decode, encode
 from .fields import type_key
-from .formats import CERTIFICATE_TYPE, CHECKPOINT, HASH, PARAMETERS, VALIDATOR_SET
+from .formats import (
+    CERTIFICATE_TYPE,
+    CHECKPOINT,
+    HASH,
+    HISTORY_PROOF,
+    PARAMETERS,
+    SEALED_HEADER,
+    VALIDATOR_SET,
+)
 from .hashing import derive
-from .proofs import merkle_root
+from .proofs import check_history, merkle_root
 
 NAMES = ["marriage", "property", "degree", "business", "health"]
 
@@ -115,6 +123,32 @@ def side_chain_id(main: bytes, name: str, creation: dict) -> bytes:
     name = name.encode()
     return derive("chain-id side", main, len(name).to_bytes(8, "little"), name,
                   encode(CREATION, creation))
+
+
+def sealed_header(block: dict) -> bytes:
+    """What an anchor carries of a sealed block."""
+    return encode(SEALED_HEADER, {name: block[name] for name in SEALED_HEADER.fields})
+
+
+def check_anchor(side: bytes, validators, last_height: int, last: bytes, sealed: bytes,
+                 proof: bytes) -> dict:
+    """What main records of an anchor but for its own height; raises unless it may.
+
+    `last` is the last anchored block's name, or that of the side chain's first block.
+    """
+    block, path = decode(SEALED_HEADER, sealed), decode(HISTORY_PROOF, proof)
+    header = block["header"]
+    if header["chain"] != side or header["height"] <= last_height:
+        raise ValueError("the block is of another chain, or not above the last anchored one")
+    if (path["height"], path["size"]) != (last_height, header["height"]):
+        raise ValueError("the history proof is of another place")
+    if not check_history(header["history_root"], last, last_height, path["size"],
+                         path["siblings"], path["peaks"]):
+        raise ValueError("the last anchored block is not in the history")
+    chain.check_decided(side, validators, block, block["commit_certificate"])
+    return dict(height=header["height"], block=chain.block_id(*chain.digests(block)),
+                epoch=header["epoch"], time=header["time_ms"],
+                state_root=block["outcome"]["state_root"], checkpoint=header["checkpoint"])
 
 
 class Network:

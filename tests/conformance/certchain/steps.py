@@ -47,15 +47,15 @@ def mutated(good):
     return bytes(spoiled), place, change
 
 
-def refused_mutations(good, accept, accept_good=True) -> int:
+def refused_mutations(good, accept, accept_good=True, count=MUTATIONS) -> int:
     """Changes one random byte at a time; gives how many were refused: all."""
     if accept_good:
         accept(good)
-    for _ in range(MUTATIONS):
+    for _ in range(count):
         spoiled, place, change = mutated(good)
         try:
             accept(spoiled)
         except ValueError:
             continue
         raise ValueError(f"byte {place} changed by {change:#04x} is believed")
-    return MUTATIONS
+    return count

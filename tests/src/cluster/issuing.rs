@@ -81,12 +81,21 @@ impl Issuing {
         let mut acknowledged = BTreeMap::new();
         let mut workers = JoinSet::new();
         let desk = Desk::open(cluster, &[0]).await?;
+        let mut holders = Vec::new();
+        for _ in 0..chains.len() * cluster.nodes.len() {
+            holders.push(desk.register(AccountKind::Citizen).await?);
+        }
+        // Every node knows the holders before certificates are asked of it.
+        let height = cluster.node(0)?.status().await?.height;
+        for node in &cluster.nodes {
+            node.wait_height(height, PATIENCE).await?;
+        }
         for chain in chains {
             let counter = Arc::new(AtomicU64::new(0));
             for node in 0..cluster.nodes.len() {
                 let worker = Worker {
                     chain,
-                    holder: desk.register(AccountKind::Citizen).await?,
+                    holder: holders.pop().context("a holder for each worker")?,
                     desk: desk.at(cluster, &[node]).await?,
                     stop: Arc::clone(&stop),
                     acknowledged: Arc::clone(&counter),
