@@ -99,7 +99,7 @@ pub struct CertificateType {
     pub name: Name,
     /// Name for people.
     pub title: Title,
-    /// Days from issue to expiry; none: until revoked.
+    /// Days from the beginning of its validity to its end; none: until revoked.
     pub validity_days: Option<u32>,
     /// Its fields in order.
     pub fields: Vec<Field>,

@@ -166,7 +166,7 @@ fn queries() {
     let mut queries: Vec<Query> = topics.map(|t| query(chain, t, [0x6d; 16])).to_vec();
     queries.push(query(genesis().chain_id(), QueryTopic::Held, [0x6e; 16]));
     queries.push(query(
-        chain,
+        genesis().chain_id(),
         QueryTopic::PutContent,
         content_nonce(&content),
     ));
