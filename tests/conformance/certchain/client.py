@@ -52,7 +52,8 @@ class Client:
 
     def block(self, name: str, message) -> Block:
         """A block of the named chain, decided by its validators."""
-        return Block(self.network.genesis, message, self.network.id(name))
+        first = self.network.blocks[name]["id"]
+        return Block(self.network.genesis, message, self.network.id(name), first)
 
     def now(self, name: str):
         """Block time, and how much longer a transaction may ask for.
