@@ -104,7 +104,9 @@
 //!
 //! Restart
 //! - **R-1** Messages are taken up as they were and said again. The view is the highest in which we
-//!   spoke; it is open if we said there what only an open view allows.
+//!   spoke or hold a prepared certificate: a write may be torn between the certificate and the vote
+//!   behind it. It is open if we said there what only an open view allows, or if the certificate is
+//!   of that view; then its block is the view's (claim 1 a).
 //! - **R-2** Nothing is signed at or below the journal's floor: if the ledger lost blocks that the
 //!   journal knows to be stored, they come back by sync.
 //! - **R-3** If the ledger lost blocks whose promises the journal still holds, they are decided again
@@ -122,6 +124,7 @@
 //!
 //! Evidence
 //! - **E-1** Two different signed statements in one slot prove their signer faulty; the first counts.
+//!   One proof is given for each signer, height and phase.
 //!
 //! # Safety
 //!

@@ -347,12 +347,13 @@ impl Engine {
         });
     }
 
-    /// E-1: two statements in one slot are proof against their signer; given once.
+    /// E-1: two statements in one slot are proof against their signer; given once for each phase of
+    /// a height, so that nobody fills our memory by contradicting himself in view after view.
     fn contradiction(&mut self, evidence: Equivocation) {
         if self
             .round
             .evidence
-            .insert((evidence.signer(), evidence.slot()))
+            .insert((evidence.signer(), evidence.slot().phase))
         {
             self.act(Action::Evidence(Box::new(evidence)));
         }

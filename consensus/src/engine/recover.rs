@@ -53,30 +53,37 @@ impl Engine {
                 }
             }
         }
-        self.restore_view(promises.view());
+        let certified = promises.prepared().map_or(View::ZERO, |p| p.view);
+        self.restore_view(promises.view().max(certified));
         self.count_commits(self.round.view);
     }
 
-    /// the view is the highest in which we spoke. It is open if we did there what only an open
-    /// view allows; otherwise its primary will send its opening again.
+    /// the view is the highest in which we spoke or hold a prepared certificate. It is open if
+    /// we did there what only an open view allows, or if the certificate shows that a quorum did;
+    /// otherwise its primary will send its opening again.
     fn restore_view(&mut self, view: View) {
         let own = |phase| self.round.own.get(&(view, phase)).cloned();
+        // Only this block can be prepared in the certificate's view (claim 1 a).
+        let certified = self
+            .round
+            .prepared
+            .as_ref()
+            .filter(|p| p.view == view)
+            .map(|p| p.header.digest());
+        let voted = own(Phase::Prepare).and_then(|m| m.header());
         if let Some(Message::NewView(m)) = own(Phase::NewView).as_deref() {
             self.enter(m.clone());
         } else {
             let spoke = [Phase::PrePrepare, Phase::Prepare, Phase::Commit];
-            let open = view == View::ZERO || spoke.into_iter().any(|p| own(p).is_some());
+            let open = view == View::ZERO
+                || certified.is_some()
+                || spoke.into_iter().any(|p| own(p).is_some());
             self.round.move_to(view, open);
             // Without its opening we do not know whether a view above 0 takes a fresh block; what
             // we voted for tells.
             self.round.fresh = view == View::ZERO;
         }
-        let voted = self
-            .round
-            .own
-            .get(&(view, Phase::Prepare))
-            .and_then(|m| m.header());
-        if let Some(digest) = voted
+        if let Some(digest) = voted.or(certified)
             && self.round.candidates.contains_key(&digest)
         {
             self.round.accepted = Some(digest);

@@ -16,7 +16,7 @@ use crate::{
     message::{
         Commit, Contents, Message, NewView, PrePrepare, Prepare, PreparedCertificate, ViewChange,
     },
-    statement::{Phase, Slot},
+    statement::Phase,
 };
 
 /// How far a block's body is.
@@ -108,8 +108,8 @@ pub(super) struct Round {
     pub opened_by: Option<Arc<Message>>,
     /// The view for which the node has been asked for a proposal, and whether it may be empty.
     pub requested: Option<(View, bool)>,
-    /// Slots in which evidence has been given.
-    pub evidence: BTreeSet<(ValidatorIndex, Slot)>,
+    /// Phases in which evidence against a signer has been given.
+    pub evidence: BTreeSet<(ValidatorIndex, Phase)>,
     /// How often we repeated ourselves in this view.
     pub retries: u32,
 }

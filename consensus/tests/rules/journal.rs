@@ -6,7 +6,7 @@ use certchain_consensus::{
     Event, Journal, JournalError, Message, Promises, Record, StartError, TimerKind,
     journal::JournalFault,
 };
-use certchain_proto::{Height, View};
+use certchain_proto::{BlockHeader, Height, View};
 
 use crate::sandbox::{
     Kept, Sandbox, commit, genesis, index, new_view, outcome, prepare, prepared, view_change,
@@ -154,6 +154,85 @@ fn r_1_the_promise_of_a_view_change_survives() {
     let words = after.hear(after.pre_prepare(&header));
     assert_eq!(words, ["refused pre-prepare: its view is over"]);
     assert!(!after.engine.status().open);
+}
+
+/// A node that entered view 1 by its NEW-VIEW and heard a quorum's PREPAREs there before it had the
+/// body: what it then writes begins with the certificate.
+fn prepared_in_view_1_before_its_own_vote() -> (Sandbox, BlockHeader) {
+    let mut sandbox = Sandbox::new(3);
+    let header = sandbox.header(0, 1);
+    let certificate = prepared(0, &header, &[0, 1, 2]);
+    let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    sandbox.hear(Message::NewView(new_view(1, &requests)));
+    for i in [0, 1, 2] {
+        sandbox.hear(prepare(i, 1, &header));
+    }
+    (sandbox, header)
+}
+
+/// What must be possible after a restart with a prepared certificate of view 1 and nothing said
+/// there: the view is open, its block is the certificate's, and it can be voted for and left.
+fn goes_on_in_view_1(records: Vec<Record>, header: &BlockHeader) {
+    let digest = header.digest();
+    let mut after = Sandbox::with(Some(3), 4, genesis(), records.clone());
+    let status = after.engine.status();
+    assert_eq!(status.halted, None);
+    assert_eq!((status.view, status.open), (View::new(1), true));
+    // Another block gets no vote in that view, whoever proposes it.
+    after.hear(after.pre_prepare(&after.header(1, 2)));
+    after.step(Event::BodyReady { header: digest });
+    let words = after.step(Event::Executed {
+        header: digest,
+        outcome: outcome(1),
+    });
+    assert!(after.journal.0.iter().any(|r| matches!(r, Record::Signed(m)
+        if matches!(m.as_ref(), Message::Prepare(p) if p.vote.header == digest && p.vote.view == View::new(1)))));
+    for i in [0, 1, 2] {
+        after.hear(prepare(i, 1, header));
+    }
+    assert!(
+        after.journal.0.iter().any(|r| matches!(r, Record::Signed(m)
+        if matches!(m.as_ref(), Message::Commit(c) if c.vote.view == View::new(1)))),
+        "{words:?}"
+    );
+    // Without anything more it gives the view up in time, and says on what it stands.
+    let mut silent = Sandbox::with(Some(3), 4, genesis(), records);
+    let words = silent.step(silent.timer(TimerKind::View, 1, 1));
+    assert!(
+        words.contains(&"all view-change 1/2".to_owned()),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn r_1_a_write_torn_after_the_prepared_certificate_stops_nobody() {
+    let (mut before, header) = prepared_in_view_1_before_its_own_vote();
+    let words = before.step(Event::BodyReady {
+        header: header.digest(),
+    });
+    let written = ["keep prepared 1/1", "keep header 1", "keep prepare 1/1"];
+    assert_eq!(words[..3], written);
+    for torn in 1..written.len() {
+        goes_on_in_view_1(before.journal.0[..torn].to_vec(), &header);
+    }
+}
+
+#[test]
+fn r_1_r_4_a_certificate_of_an_amnesiac_stops_nobody() {
+    let nonce = [5; 32];
+    let mut before = Sandbox::with(Some(3), 4, genesis(), vec![Record::Amnesia { nonce }]);
+    let header = before.header(0, 1);
+    let certificate = prepared(0, &header, &[0, 1, 2]);
+    let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    before.hear(Message::NewView(new_view(1, &requests)));
+    for i in [0, 1, 2] {
+        before.hear(prepare(i, 1, &header));
+    }
+    let words = before.step(Event::AmnesiaCleared {
+        height: Height::ZERO,
+    });
+    assert!(words.contains(&"keep prepared 1/1".to_owned()), "{words:?}");
+    goes_on_in_view_1(before.journal.0, &header);
 }
 
 #[test]

@@ -277,6 +277,9 @@ fn e_1_two_statements_in_one_slot_are_evidence_once() {
     sandbox.hear(sandbox.pre_prepare(&one));
     let words = sandbox.hear(sandbox.pre_prepare(&two));
     assert_eq!(words[0], "evidence PrePrepare of 0");
+    // One proof for each phase of a height: whoever goes on so in view after view proves no more.
+    sandbox.hear(prepare(2, 1, &one));
+    assert_eq!(sandbox.hear(prepare(2, 1, &two)), [refused]);
 }
 
 #[test]
