@@ -6,6 +6,7 @@ use certchain_proto::{
 };
 
 use crate::journal::{JournalFault, Record};
+use crate::planted::{self, Bug};
 
 /// The numbers of the protocol. K and the heartbeat interval are the same on all nodes of a chain,
 /// or they refuse each other's blocks; the others steer patience only.
@@ -117,6 +118,9 @@ impl Params {
 
     /// T-1: how long view `view` may take.
     pub fn timeout(&self, view: View) -> u64 {
+        if planted::is(Bug::DoublesForEver) {
+            return doubled(self.timeout_ms, view, u64::MAX >> 1);
+        }
         doubled(self.timeout_ms, view, self.timeout_cap_ms)
     }
 
@@ -185,6 +189,9 @@ impl Head {
                 .get()
                 .saturating_sub(self.previous_view.get()),
         );
+        if planted::is(Bug::KeepsDeadPrimary) {
+            return self.header.offset;
+        }
         let rotated = u64::from(
             self.header
                 .height

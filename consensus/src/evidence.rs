@@ -4,6 +4,7 @@ use certchain_proto::{ChainId, ValidatorIndex, ValidatorSet, certificate::Signat
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    planted::{self, Bug},
     statement::{SignedStatement, Slot},
     verify::Invalid,
 };
@@ -33,7 +34,7 @@ impl Equivocation {
     pub fn of(first: SignedStatement, second: SignedStatement) -> Option<Self> {
         let conflict = first.signer == second.signer
             && first.statement.slot() == second.statement.slot()
-            && first.statement != second.statement;
+            && (first.statement != second.statement || planted::is(Bug::AccusesRepeats));
         conflict.then_some(Self { first, second })
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     limits::RESENT_COMMITS,
     message::{Message, PreparedCertificate},
+    planted::{self, Bug},
     statement::Phase,
 };
 
@@ -189,6 +190,7 @@ impl HeightPromises {
             let keep = slot.0 == view
                 || Some(slot) == highest_change
                 || match message {
+                    Message::Commit(_) if planted::is(Bug::CompactsCommitsAway) => false,
                     Message::Commit(c) => {
                         locked.insert(c.vote.header, ()).is_none() || newest.contains(&slot)
                     }
@@ -210,6 +212,7 @@ impl HeightPromises {
         records.extend(
             self.prepared
                 .iter()
+                .filter(|_| !planted::is(Bug::CompactsCertificateAway))
                 .map(|p| Record::Prepared(Box::new(p.clone()))),
         );
         records.extend(

@@ -186,6 +186,7 @@ pub mod journal;
 pub mod limits;
 pub mod message;
 pub mod output;
+pub mod planted;
 pub mod reject;
 pub mod signer;
 pub mod statement;
@@ -193,7 +194,7 @@ pub mod timer;
 pub mod verify;
 
 pub use config::{EngineConfig, Head, Params, Recovered, StartError};
-pub use engine::{Engine, Status};
+pub use engine::{Engine, Load, Status};
 pub use event::{BodyFault, Event, Proposal};
 pub use evidence::Equivocation;
 pub use journal::{Journal, JournalError, Promises, Record};

@@ -37,6 +37,9 @@ pub const AHEAD_BYTES_PER_SENDER: usize = MAX_PRE_PREPARE_BYTES + 64 * 1024;
 /// Messages for the next height that are kept for one sender.
 pub const AHEAD_MESSAGES_PER_SENDER: usize = 16;
 
+/// Proofs against one sender that are given at one height: one for each phase.
+pub const EVIDENCE_PER_SENDER: usize = 5;
+
 /// Blocks of the undecided height that are remembered at once. The ones that bind us (accepted,
 /// prepared, committed to, decided) are kept whatever their number.
 pub const MAX_CANDIDATES: usize = 8;

@@ -11,6 +11,7 @@ use crate::{
     evidence::Equivocation,
     journal::{Journal, JournalError, Record},
     message::{Contents, Message},
+    planted::{self, Bug},
     reject::Rejection,
     timer::TimerId,
 };
@@ -216,8 +217,12 @@ impl Output {
     /// # Errors
     /// If the journal does not take them; the output comes back.
     pub fn commit(self, journal: &mut impl Journal) -> Result<Vec<Action>, Box<CommitError>> {
+        if planted::is(Bug::SendsBeforeStoring) {
+            return Ok(self.actions);
+        }
         if !self.records.is_empty()
             && let Err(source) = journal.append(&self.records)
+            && !planted::is(Bug::SendsThoughStoringFailed)
         {
             return Err(Box::new(CommitError {
                 source,

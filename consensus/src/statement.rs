@@ -7,6 +7,8 @@ use certchain_proto::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{self, Bug};
+
 /// The phases in which a validator speaks at most once per height and view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
@@ -130,9 +132,23 @@ impl Statement {
         }
     }
 
+    /// What a signature covers: all of it, but for the bugs that are put in.
+    fn as_signed(&self) -> Self {
+        let mut signed = *self;
+        if let Self::ViewChange(vote) = &mut signed {
+            if planted::is(Bug::SignsWithoutHeight) {
+                vote.height = Height::ZERO;
+            }
+            if planted::is(Bug::SignsWithoutView) {
+                vote.view = View::ZERO;
+            }
+        }
+        signed
+    }
+
     /// What its signature signs; every phase has a context of its own.
     pub fn signing_hash(&self) -> SigningHash {
-        match self {
+        match &self.as_signed() {
             Self::PrePrepare(v) => hash(context::SIGN_PRE_PREPARE, &codec::encode(v)),
             Self::Prepare(v) => v.signing_hash(),
             Self::Commit(v) => v.signing_hash(),

@@ -15,6 +15,7 @@ use certchain_proto::{
 
 use crate::{
     message::{Message, NewView, PrePrepare, PreparedCertificate, ViewChange},
+    planted::{self, Bug},
     statement::{SignedStatement, Statement},
 };
 
@@ -162,10 +163,10 @@ impl SignedStatement {
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), Invalid> {
         let slot = self.statement.slot();
-        if slot.chain != chain {
+        if slot.chain != chain && !planted::is(Bug::TakesOtherChains) {
             return Err(Invalid::Chain);
         }
-        if slot.epoch != validators.epoch() {
+        if slot.epoch != validators.epoch() && !planted::is(Bug::TakesOtherEpochs) {
             return Err(Invalid::Epoch {
                 expected: validators.epoch(),
                 actual: slot.epoch,
@@ -179,7 +180,7 @@ impl SignedStatement {
             self.statement.signing_hash(),
             self.signature,
         );
-        if verifier.verify_all(&[item]) {
+        if verifier.verify_all(&[item]) || planted::is(Bug::SkipsSignature) {
             Ok(())
         } else {
             Err(Invalid::Signature(self.signer))
@@ -217,7 +218,7 @@ fn check_pre_prepare(
     }
     let parent = &m.contents.parent_certificate;
     if parent.digest() != m.header.parent_commit
-        || parent.block_id() != m.header.parent
+        || (parent.block_id() != m.header.parent && !planted::is(Bug::TakesAnyParent))
         || parent.view != m.header.parent_view
         || Some(parent.height) != m.header.height.previous()
     {
@@ -236,6 +237,9 @@ fn check_prepared(
     check_header(&certificate.header, chain, validators)?;
     if certificate.view < certificate.header.view {
         return Err(Invalid::CertificateView(certificate.view));
+    }
+    if planted::is(Bug::SkipsInnerCertificates) {
+        return Ok(());
     }
     let message = certificate.vote().signing_hash();
     verify_quorum(&message, &certificate.signatures, validators, verifier)?;
@@ -296,6 +300,9 @@ fn check_new_view(
     }
     if !verifier.verify_all(&items) {
         return Err(Invalid::Claims);
+    }
+    if planted::is(Bug::BelievesNewView) {
+        return Ok(());
     }
     match (&m.prepared, m.highest_claim()) {
         (None, None) => Ok(()),

@@ -1,4 +1,3 @@
-//! Cross-crate tests: deterministic simulator, real-process clusters, fault injection, vectors, load
+//! Cross-crate tests: real-process clusters, fault injection, vectors, load
 
 pub mod cluster;
-pub mod simulator;

@@ -8,6 +8,7 @@ use crate::{
     evidence::Equivocation,
     limits::{AHEAD_BYTES_PER_SENDER, AHEAD_MESSAGES_PER_SENDER},
     message::Message,
+    planted::{self, Bug},
     statement::Phase,
 };
 
@@ -48,6 +49,11 @@ impl Ahead {
                 None => Kept::Repeated,
             };
         }
+        if planted::is(Bug::KeepsAllAhead) {
+            shelf.bytes = shelf.bytes.saturating_add(size);
+            shelf.messages.insert((slot.view, slot.phase), message);
+            return Kept::Yes;
+        }
         if size > AHEAD_BYTES_PER_SENDER {
             return Kept::Full;
         }
@@ -72,6 +78,14 @@ impl Ahead {
             .into_values()
             .flat_map(|shelf| shelf.messages.into_values())
             .collect()
+    }
+
+    /// The most messages and the most bytes that wait of one signer.
+    pub fn most_of_one(&self) -> (usize, usize) {
+        let shelves = self.by_signer.values();
+        let messages = shelves.clone().map(|s| s.messages.len()).max();
+        let bytes = shelves.map(|s| s.bytes).max();
+        (messages.unwrap_or(0), bytes.unwrap_or(0))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -29,6 +29,7 @@ use crate::{
     journal::{Promises, Record},
     message::Message,
     output::{Action, HaltReason, Output},
+    planted::{self, Bug},
     reject::{Reason, Rejection},
     signer::Signer,
     statement::{Phase, Statement},
@@ -54,8 +55,31 @@ pub struct Status {
     pub head: BlockId,
     /// Its time.
     pub head_time: TimeMs,
+    /// Whether the height is decided, and only the block or its execution is waited for.
+    pub decided: bool,
     /// Why the chain stopped voting here, if it did.
     pub halted: Option<HaltReason>,
+}
+
+/// The most that an engine keeps at the moment; [`crate::limits`] bounds each number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Views of one sender whose PREPAREs or COMMITs are kept.
+    pub vote_views: usize,
+    /// VIEW-CHANGEs of one sender.
+    pub view_changes: usize,
+    /// NEW-VIEWs or proposals of one sender.
+    pub openings: usize,
+    /// Blocks of the undecided height.
+    pub candidates: usize,
+    /// Messages of one sender for the next height.
+    pub ahead_messages: usize,
+    /// Their bytes.
+    pub ahead_bytes: usize,
+    /// Statements of the last height.
+    pub late: usize,
+    /// Phases in which evidence against one sender has been given.
+    pub evidence: usize,
 }
 
 /// The PBFT engine of one chain.
@@ -218,7 +242,35 @@ impl Engine {
             amnesiac: self.promises.amnesia().is_some(),
             head: self.head.id(),
             head_time: self.head.time(),
+            decided: self.round.decided.is_some(),
             halted: self.halted.clone(),
+        }
+    }
+
+    /// What is kept of others, for those who watch its bounds.
+    pub fn load(&self) -> Load {
+        let round = &self.round;
+        let (ahead_messages, ahead_bytes) = self.ahead.most_of_one();
+        Load {
+            vote_views: round
+                .prepares
+                .most_of_one()
+                .max(round.commits.most_of_one()),
+            view_changes: round.changes.most_of_one(),
+            openings: round
+                .new_views
+                .most_of_one()
+                .max(round.proposals.most_of_one()),
+            candidates: round.candidates.len(),
+            ahead_messages,
+            ahead_bytes,
+            late: self.late.len(),
+            evidence: self
+                .validators
+                .iter()
+                .map(|(v, _)| round.evidence.iter().filter(|(of, _)| *of == v).count())
+                .max()
+                .unwrap_or(0),
         }
     }
 
@@ -257,8 +309,8 @@ impl Engine {
     fn can_sign(&self) -> bool {
         self.me.is_some()
             && self.halted.is_none()
-            && self.promises.amnesia().is_none()
-            && self.round.height > self.promises.floor()
+            && (self.promises.amnesia().is_none() || planted::is(Bug::VotesWithAmnesia))
+            && (self.round.height > self.promises.floor() || planted::is(Bug::SignsBelowFloor))
     }
 
     fn is_primary(&self) -> bool {

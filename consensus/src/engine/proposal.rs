@@ -12,6 +12,7 @@ use crate::{
     event::Proposal,
     message::{Contents, Message, PrePrepare},
     output::{Action, BodyRequest, HaltReason, ProposalRequest},
+    planted::{self, Bug},
     reject::Reason,
     statement::{Phase, PrePrepareVote, Statement},
     timer::TimerKind,
@@ -171,9 +172,15 @@ impl Engine {
             (header.chain == self.chain, "chain"),
             (header.epoch == self.validators.epoch(), "epoch"),
             (header.height == self.round.height, "height"),
-            (header.offset == self.round.offset, "offset"),
+            (
+                header.offset == self.round.offset || planted::is(Bug::TakesAnyOffset),
+                "offset",
+            ),
             (header.proposer == self.primary(header.view), "proposer"),
-            (header.parent == self.head.id(), "parent"),
+            (
+                header.parent == self.head.id() || planted::is(Bug::TakesAnyParent),
+                "parent",
+            ),
             (header.parent_view >= parent.view, "parent_view"),
             (
                 header.tx_count <= self.params.max_block_transactions,
@@ -183,7 +190,7 @@ impl Engine {
         if let Some((_, field)) = rules.into_iter().find(|(holds, _)| !holds) {
             return Err(Reason::Header(field));
         }
-        if header.time_ms <= parent.time_ms {
+        if header.time_ms <= parent.time_ms && !planted::is(Bug::TakesAnyTime) {
             return Err(Reason::Header("time_ms"));
         }
         // PP-5
@@ -196,6 +203,9 @@ impl Engine {
 
     /// PP-4
     fn timeliness(&self, header: &BlockHeader) -> Timeliness {
+        if planted::is(Bug::TakesFutureTimes) {
+            return Timeliness::Fits;
+        }
         let bound = self.params.time_bound(header.view);
         let time = header.time_ms;
         if time.saturating_add(bound) < self.now {
@@ -221,10 +231,10 @@ impl Engine {
             .into_iter()
             .flatten()
             .find(|d| {
-                self.round
-                    .candidates
-                    .get(d)
-                    .is_some_and(|c| c.body == Body::Unasked)
+                self.round.candidates.get(d).is_some_and(|c| {
+                    c.body == Body::Unasked
+                        && (c.first_proposal || !planted::is(Bug::WaitsForPreparedBody))
+                })
             })
             .and_then(|d| self.round.candidates.get_mut(&d))
         else {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use certchain_proto::View;
 
 use super::{Engine, round::Candidate};
-use crate::{message::Message, statement::Phase};
+use crate::{
+    message::Message,
+    planted::{self, Bug},
+    statement::Phase,
+};
 
 impl Engine {
     /// hands what we promised for the height that has just opened back to ourselves.
@@ -13,6 +17,9 @@ impl Engine {
         let Some(promises) = self.promises.take(self.round.height) else {
             return;
         };
+        if planted::is(Bug::ForgetsVotesAtRestart) {
+            return;
+        }
         let round = &mut self.round;
         round.locks = promises.locks();
         round.prepared = promises.prepared().cloned();

@@ -16,6 +16,7 @@ use crate::{
     message::{
         Commit, Contents, Message, NewView, PrePrepare, Prepare, PreparedCertificate, ViewChange,
     },
+    planted::{self, Bug},
     statement::Phase,
 };
 
@@ -174,7 +175,7 @@ impl Round {
             }
             return;
         }
-        if self.candidates.len() >= MAX_CANDIDATES {
+        if self.candidates.len() >= MAX_CANDIDATES && !planted::is(Bug::KeepsAllCandidates) {
             let (accepted, decided) = (self.accepted, self.decided.as_ref().map(|c| c.header));
             let prepared = self.prepared.as_ref().map(|p| p.header.digest());
             let locks = &self.locks;
@@ -209,11 +210,12 @@ impl Round {
 
     /// Rule 10 of the house: our own invariants, checked after each step.
     pub fn violation(&self) -> Option<&'static str> {
-        if self
-            .own
-            .keys()
-            .next_back()
-            .is_some_and(|(view, _)| *view > self.view)
+        if !planted::is(Bug::VotesAfterLeaving)
+            && self
+                .own
+                .keys()
+                .next_back()
+                .is_some_and(|(view, _)| *view > self.view)
         {
             return Some("own message above the present view");
         }

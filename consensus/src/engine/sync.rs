@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     journal::Record,
-    output::{Action, HaltReason},
+    output::{Action, Decision, HaltReason},
+    planted::{self, Bug},
     reject::{Reason, Rejection},
     verify::Sealed,
 };
@@ -18,10 +19,18 @@ impl Engine {
     pub(super) fn sealed(&mut self, sealed: Sealed) {
         let Sealed {
             header,
-            outcome: _,
+            outcome,
             certificate,
         } = sealed;
         let height = header.height;
+        if planted::is(Bug::CommitsTwice) && height == self.head.height() {
+            self.act(Action::Commit(Box::new(Decision {
+                header: std::sync::Arc::new(header),
+                outcome,
+                certificate,
+            })));
+            return;
+        }
         if height != self.round.height {
             if height == self.head.height() && certificate.block_id() != self.head.id() {
                 let (first, second) = (self.head.id(), certificate.block_id());
@@ -95,6 +104,9 @@ impl Engine {
 
     /// S-2: asks for sealed blocks from our height on, not more often than we repeat ourselves.
     pub(super) fn fetch_sealed(&mut self, from: Option<ValidatorIndex>) {
+        if planted::is(Bug::NeverFetches) {
+            return;
+        }
         let height = self.round.height;
         if let Some((asked, until)) = self.fetching
             && asked == height
@@ -155,6 +167,9 @@ impl Engine {
 
     /// our restart notice is committed; votes may be cast above it.
     pub(super) fn amnesia_cleared(&mut self, height: Height) {
+        if planted::is(Bug::StaysSilent) {
+            return;
+        }
         if self.promises.amnesia().is_none() || height > self.head.height() {
             return self.refuse_answer("restart notice", Reason::NotAsked);
         }

@@ -10,6 +10,7 @@ use crate::{
     limits::RESENT_COMMITS,
     message::Message,
     output::Action,
+    planted::{self, Bug},
     statement::Phase,
     timer::{TimerId, TimerKind},
 };
@@ -134,6 +135,9 @@ impl Engine {
     /// T-4: says again, byte for byte, what may have been lost and can still matter, and asks for
     /// blocks that others have shown to have.
     pub(super) fn repeat_ourselves(&mut self) {
+        if planted::is(Bug::NeverRepeats) {
+            return self.fetch_if_behind();
+        }
         let view = self.round.view;
         let mut to_all: Vec<Arc<Message>> = Vec::new();
         let mut to_silent: Vec<Arc<Message>> = Vec::new();

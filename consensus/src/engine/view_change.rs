@@ -7,6 +7,8 @@ use certchain_proto::{ValidatorIndex, View};
 use super::{Engine, round::Candidate};
 use crate::{
     message::{Message, NewView, PreparedCertificate, SignedClaim, ViewChange},
+    planted::{self, Bug},
+    reject::Reason,
     statement::{Statement, ViewChangeVote},
 };
 
@@ -17,7 +19,11 @@ impl Engine {
         if !self.can_sign() || self.round.decided.is_some() || view <= self.round.view {
             return;
         }
-        let certificate = self.round.prepared.clone();
+        let certificate = self
+            .round
+            .prepared
+            .clone()
+            .filter(|_| !planted::is(Bug::HidesCertificate));
         let vote = ViewChangeVote {
             chain: self.chain,
             epoch: self.validators.epoch(),
@@ -28,7 +34,17 @@ impl Engine {
         let Some(signature) = self.sign(&Statement::ViewChange(vote)) else {
             return;
         };
-        self.round.move_to(view, false);
+        if planted::is(Bug::VotesAfterLeaving) {
+            if self
+                .round
+                .own
+                .contains_key(&(view, crate::statement::Phase::ViewChange))
+            {
+                return;
+            }
+        } else {
+            self.round.move_to(view, false);
+        }
         let message = ViewChange {
             vote,
             signer: me,
@@ -53,7 +69,12 @@ impl Engine {
             .map(|(_, view)| view)
             .collect();
         above.sort_unstable_by(|a, b| b.cmp(a));
-        let Some(&view) = above.get(self.validators.faulty()) else {
+        let needed = match self.validators.faulty() {
+            _ if planted::is(Bug::FollowsOne) => 0,
+            _ if planted::is(Bug::FollowsNobody) => usize::MAX,
+            faulty => faulty,
+        };
+        let Some(&view) = above.get(needed) else {
             return false;
         };
         self.start_view_change(view);
@@ -62,6 +83,9 @@ impl Engine {
 
     /// VC-2: whether a quorum asks for the view that we asked for, or for later ones.
     pub(super) fn quorum_asks(&self) -> bool {
+        if planted::is(Bug::RunsAheadAlone) {
+            return true;
+        }
         let asking = self
             .round
             .changes
@@ -85,7 +109,8 @@ impl Engine {
         }
         let requests: Vec<(ValidatorIndex, &ViewChange)> =
             self.round.changes.of_view(view).collect();
-        if requests.len() < self.quorum() {
+        let missing = usize::from(planted::is(Bug::OpensBelowQuorum));
+        if requests.len() + missing < self.quorum() {
             return false;
         }
         let claims = requests
@@ -97,10 +122,17 @@ impl Engine {
             })
             .collect();
         // NV-2: the block of the highest certificate, or a fresh one.
-        let prepared = requests
+        let mut prepared = requests
             .iter()
             .max_by_key(|(_, m)| m.vote.prepared)
             .and_then(|(_, m)| m.certificate.clone());
+        if planted::is(Bug::OpensWithFreshBlock) {
+            prepared = None;
+        }
+        if planted::is(Bug::OpensWithLowestCertificate) {
+            let certificates = requests.iter().filter_map(|(_, m)| m.certificate.clone());
+            prepared = certificates.min_by_key(|c| c.view);
+        }
         let mut message = NewView {
             chain: self.chain,
             epoch: self.validators.epoch(),
@@ -125,7 +157,9 @@ impl Engine {
         if self.round.decided.is_some() {
             return false;
         }
-        let wanted = if self.round.open {
+        let wanted = if planted::is(Bug::EntersLowerViews) && !self.round.open {
+            View::ZERO
+        } else if self.round.open {
             self.round.view.next()
         } else {
             self.round.view
@@ -145,7 +179,7 @@ impl Engine {
         // The claims prove the certificate's quorum, and a quorum checked its header; a header that
         // does not follow from our last block can only come from more than f faulty.
         if let Some(certificate) = &message.prepared
-            && let Err(reason) = self.fits_chain(&certificate.header)
+            && let Err(reason) = self.fits_prepared(&certificate.header)
         {
             self.round.new_views.remove(signer, view);
             self.refuse(&Message::NewView(message), reason);
@@ -153,6 +187,16 @@ impl Engine {
         }
         self.enter(message);
         true
+    }
+
+    fn fits_prepared(&self, header: &certchain_proto::BlockHeader) -> Result<(), Reason> {
+        let bound = self.params.time_bound(header.view);
+        if planted::is(Bug::RefusesOldPreparedBlocks)
+            && header.time_ms.saturating_add(bound) < self.now
+        {
+            return Err(Reason::Late);
+        }
+        self.fits_chain(header)
     }
 
     /// NV-3, NV-4: the view is open; its block is the prepared one, which needs no PRE-PREPARE, or

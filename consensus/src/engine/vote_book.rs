@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use certchain_proto::{ValidatorIndex, View};
 
+use crate::planted::{self, Bug};
+
 /// What became of a message that was put into a book.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inserted<T> {
@@ -38,7 +40,7 @@ impl<T: Clone> VoteBook<T> {
         if let Some(known) = views.get(&view) {
             return Inserted::Known(known.clone());
         }
-        if views.len() >= self.limit {
+        if views.len() >= self.limit && !planted::is(Bug::KeepsAllViews) {
             match views.first_key_value() {
                 Some((lowest, _)) if *lowest < view => views.pop_first(),
                 _ => return Inserted::Full,
@@ -70,6 +72,22 @@ impl<T: Clone> VoteBook<T> {
         self.by_signer
             .iter()
             .filter_map(|(signer, views)| Some((*signer, *views.last_key_value()?.0)))
+    }
+
+    /// The message of the highest view of each signer.
+    pub fn newest(&self) -> impl Iterator<Item = (ValidatorIndex, &T)> {
+        self.by_signer
+            .iter()
+            .filter_map(|(signer, views)| Some((*signer, views.last_key_value()?.1)))
+    }
+
+    /// The most views that are kept of one signer.
+    pub fn most_of_one(&self) -> usize {
+        self.by_signer
+            .values()
+            .map(BTreeMap::len)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Signer and view of everything.

@@ -1,7 +1,7 @@
 //! P and C: votes for an order, votes for a result, and the decision.
 
 use certchain_proto::{
-    CommitCertificate, CommitVote, PrepareVote, View,
+    CommitCertificate, CommitVote, PrepareVote, ValidatorIndex, View,
     certificate::IndexedSignature,
     hash::{HeaderDigest, OutcomeDigest},
 };
@@ -15,6 +15,7 @@ use crate::{
     journal::Record,
     message::{Commit, Message, Prepare, PreparedCertificate},
     output::{Action, Decision, HaltReason},
+    planted::{self, Bug},
     statement::{Phase, Statement},
 };
 
@@ -25,7 +26,7 @@ impl Engine {
             return false;
         };
         let wanted = self.round.open
-            && candidate.body == Body::Ready
+            && (candidate.body == Body::Ready || planted::is(Bug::PreparesBeforeBody))
             && self.round.decided.is_none()
             && self.can_sign()
             && !self.round.has_said(Phase::Prepare);
@@ -69,13 +70,16 @@ impl Engine {
             .round
             .prepares
             .of_view(view)
-            .filter(|(_, m)| m.vote.header == digest)
+            .filter(|(_, m)| {
+                m.vote.header == digest || planted::is(Bug::CountsPreparesForOtherBlocks)
+            })
             .map(|(validator, m)| IndexedSignature {
                 validator,
                 signature: m.signature,
             })
             .collect();
-        if signatures.len() < self.quorum() {
+        let missing = usize::from(planted::is(Bug::PreparedBelowQuorum));
+        if signatures.len() + missing < self.quorum() {
             return false;
         }
         let header = candidate.header.as_ref().clone();
@@ -85,8 +89,10 @@ impl Engine {
             signatures,
         };
         // Nothing is promised by it until a COMMIT or VIEW-CHANGE stands on it.
-        self.lazy
-            .push(Record::Prepared(Box::new(certificate.clone())));
+        if !planted::is(Bug::CommitsWithoutStoredCertificate) {
+            self.lazy
+                .push(Record::Prepared(Box::new(certificate.clone())));
+        }
         self.round.prepared = Some(certificate);
         true
     }
@@ -97,11 +103,10 @@ impl Engine {
             return false;
         };
         let view = self.round.view;
-        let prepared = self
-            .round
-            .prepared
-            .as_ref()
-            .is_some_and(|p| p.view == view && p.header.digest() == digest);
+        let prepared = self.round.prepared.as_ref().is_some_and(|p| {
+            (p.view == view || planted::is(Bug::CommitsOnOldCertificate))
+                && p.header.digest() == digest
+        });
         let wanted = self.round.open
             && prepared
             && self.round.decided.is_none()
@@ -117,6 +122,7 @@ impl Engine {
         let height = self.round.height;
         if let Some(&before) = self.round.locks.get(&digest)
             && before != outcome
+            && !planted::is(Bug::VotesForTwoOutcomes)
         {
             self.halt(HaltReason::OwnOutcome {
                 height,
@@ -156,16 +162,17 @@ impl Engine {
             (HeaderDigest, OutcomeDigest),
             Vec<IndexedSignature>,
         > = std::collections::BTreeMap::new();
-        for (validator, m) in self.round.commits.of_view(view) {
-            tally
-                .entry((m.vote.header, m.vote.outcome))
-                .or_default()
-                .push(IndexedSignature {
-                    validator,
-                    signature: m.signature,
-                });
+        for (validator, m) in self.counted_commits(view) {
+            let name = match tally.first_key_value() {
+                Some((first, _)) if planted::is(Bug::CountsCommitsForOtherOutcomes) => *first,
+                _ => (m.vote.header, m.vote.outcome),
+            };
+            tally.entry(name).or_default().push(IndexedSignature {
+                validator,
+                signature: m.signature,
+            });
         }
-        let needed = self.quorum();
+        let needed = self.quorum() - usize::from(planted::is(Bug::DecidesBelowQuorum));
         let Some(((header, outcome), signatures)) =
             tally.into_iter().find(|(_, s)| s.len() >= needed)
         else {
@@ -179,6 +186,15 @@ impl Engine {
             outcome,
             signatures,
         });
+    }
+
+    /// The COMMITs that count for a view: those of that view.
+    fn counted_commits(&self, view: View) -> Vec<(ValidatorIndex, Commit)> {
+        if planted::is(Bug::AddsUpViews) {
+            return self.round.commits.newest().map(|(v, m)| (v, *m)).collect();
+        }
+        let commits = self.round.commits.of_view(view);
+        commits.map(|(validator, m)| (validator, *m)).collect()
     }
 
     /// C-3, C-4: takes a verified commit certificate for the present height.

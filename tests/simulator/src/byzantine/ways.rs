@@ -1,0 +1,60 @@
+//! All ways by number and name.
+
+use super::Behaviour;
+
+type Make = fn() -> Box<dyn Behaviour>;
+
+macro_rules! ways {
+    ($($module:ident :: $behaviour:ident,)+) => {
+        const ALL: &[(&str, Make)] = &[
+            $((stringify!($module), || Box::new(super::$module::$behaviour::default())),)+
+        ];
+    };
+}
+
+ways! {
+    silent_primary::SilentPrimary,
+    equivocating_primary::EquivocatingPrimary,
+    withheld_bodies::WithheldBodies,
+    stale_replay::StaleReplay,
+    conflicting_votes::ConflictingVotes,
+    bogus_new_view::BogusNewView,
+    hidden_certificate::HiddenCertificate,
+    split_blocks::SplitBlocks,
+    unknown_block_votes::UnknownBlockVotes,
+    old_certificates::OldCertificates,
+    ignored_certificate::IgnoredCertificate,
+    repeated_signers::RepeatedSigners,
+    forged_signers::ForgedSigners,
+    forged_votes::ForgedVotes,
+    relabelled_votes::RelabelledVotes,
+    timeout_edge::TimeoutEdge,
+    far_future::FarFuture,
+    vote_flood::VoteFlood,
+    bad_roots::BadRoots,
+    bad_times::BadTimes,
+    bad_headers::BadHeaders,
+    lying_sync::LyingSync,
+    other_chain::OtherChain,
+    usurper::Usurper,
+    partial_broadcast::PartialBroadcast,
+    late_votes::LateVotes,
+    two_faced_view_change::TwoFacedViewChange,
+    premature_new_view::PrematureNewView,
+    mute::Mute,
+    echo_storm::EchoStorm,
+    chosen_parents::ChosenParents,
+}
+
+/// Number of ways.
+pub const WAYS: usize = ALL.len();
+
+/// The way with this number.
+pub fn way(number: usize) -> Box<dyn Behaviour> {
+    ALL[number % WAYS].1()
+}
+
+/// What the way with this number is called.
+pub fn name(number: usize) -> &'static str {
+    ALL[number % WAYS].0
+}

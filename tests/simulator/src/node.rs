@@ -1,0 +1,269 @@
+//! One simulated validator: the real engine, a disk that survives crashes, a memory that does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use certchain_consensus::{
+    BodyRequest, Contents, Engine, EngineConfig, Head, Journal, JournalError, Output, Params,
+    Promises, Record, Recovered, TimerId, TimerKind,
+};
+use certchain_proto::{
+    BlockHeader, Height, TimeMs, ValidatorIndex, ValidatorSet, View,
+    hash::{HeaderDigest, WitnessId},
+};
+
+use super::{
+    binding,
+    blocks::{Block, GENESIS_TIME, chain, genesis},
+    byzantine::Behaviour,
+    keys::{Scheme, signer},
+};
+
+/// What survives a crash.
+#[derive(Debug)]
+pub struct Disk {
+    /// Our promises.
+    pub journal: Vec<Record>,
+    /// Bodies that we voted for.
+    pub bodies: BTreeMap<HeaderDigest, Contents>,
+    /// Committed blocks, genesis first.
+    pub ledger: Vec<Block>,
+}
+
+/// Where in the handling of an output the next crash comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// Before anything is written.
+    BeforeJournal,
+    /// While writing: only this many records reach the disk.
+    TornJournal(usize),
+    /// Written, but nothing said or done.
+    AfterJournal,
+    /// After this many actions.
+    MidActions(usize),
+}
+
+/// A validator.
+#[derive(Debug)]
+pub struct Node {
+    /// Its place.
+    pub index: usize,
+    /// Runs while the process lives.
+    pub engine: Option<Engine>,
+    /// Counts processes, so that answers to a dead one are dropped.
+    pub life: u32,
+    /// How far its clock is off.
+    pub skew: i64,
+    /// By how many millionths it runs fast or slow.
+    pub drift_ppm: i64,
+    /// By how much it has been set wrong for now.
+    pub jump: i64,
+    /// Whether its release executes differently.
+    pub other_release: bool,
+    /// Until when the process stands still.
+    pub paused_until: u64,
+    /// Its disk.
+    pub disk: Disk,
+    /// Committed, not yet on disk.
+    pub tail: Vec<Block>,
+    /// Transactions that it has.
+    pub known: BTreeSet<WitnessId>,
+    /// Transactions in its blocks.
+    pub done: BTreeSet<WitnessId>,
+    /// Bodies being looked for.
+    pub wanted: BTreeMap<HeaderDigest, BodyRequest>,
+    /// Bodies in memory, from sync.
+    pub synced: BTreeMap<HeaderDigest, Contents>,
+    /// Blocks from sync that wait for their turn.
+    pub queue: BTreeMap<Height, Block>,
+    /// The running timer of each kind, by a number that no other setting has.
+    pub timers: BTreeMap<TimerKind, (TimerId, u64)>,
+    /// Where the next crash comes, if one is due.
+    pub crash: Option<CrashPoint>,
+    /// A crash that waits for its next COMMIT: whether it comes back with another release, and after
+    /// how long.
+    pub ambush: Option<(bool, u64)>,
+    /// Until when its disk is full, and what waits for room.
+    pub full_until: u64,
+    /// Output that waits for room.
+    pub held: Option<Output>,
+    /// How it misbehaves, if it does.
+    pub byzantine: Option<Box<dyn Behaviour>>,
+}
+
+impl Node {
+    /// A node that has not been started.
+    pub fn new(index: usize, skew: i64, byzantine: Option<Box<dyn Behaviour>>) -> Self {
+        Self {
+            index,
+            engine: None,
+            life: 0,
+            skew,
+            drift_ppm: 0,
+            jump: 0,
+            other_release: false,
+            paused_until: 0,
+            disk: Disk {
+                journal: Vec::new(),
+                bodies: BTreeMap::new(),
+                ledger: vec![genesis()],
+            },
+            tail: Vec::new(),
+            known: BTreeSet::new(),
+            done: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            synced: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            crash: None,
+            ambush: None,
+            full_until: 0,
+            held: None,
+            byzantine,
+        }
+    }
+
+    /// Its clock at a true time.
+    pub fn clock(&self, now: u64) -> TimeMs {
+        let run = i64::try_from(now.saturating_sub(GENESIS_TIME)).unwrap_or(0);
+        let drift = run.saturating_mul(self.drift_ppm) / 1_000_000;
+        TimeMs::new(now.saturating_add_signed(self.skew + self.jump + drift))
+    }
+
+    /// Its last block.
+    pub fn tip(&self) -> &Block {
+        self.tail
+            .last()
+            .unwrap_or_else(|| &self.disk.ledger[self.disk.ledger.len() - 1])
+    }
+
+    /// The block of a height.
+    pub fn block(&self, height: Height) -> Option<&Block> {
+        let place = usize::try_from(height.get()).ok()?;
+        let stored = self.disk.ledger.len();
+        if place < stored {
+            self.disk.ledger.get(place)
+        } else {
+            self.tail.get(place - stored)
+        }
+    }
+
+    /// Takes up the process on what the disk holds.
+    pub fn boot(
+        &mut self,
+        validators: &ValidatorSet,
+        params: &Params,
+        scheme: Scheme,
+    ) -> Result<(), String> {
+        self.life += 1;
+        self.done = self
+            .disk
+            .ledger
+            .iter()
+            .flat_map(|b| b.contents.witness_ids.iter().copied())
+            .collect();
+        let tip = self.disk.ledger.len() - 1;
+        let block = &self.disk.ledger[tip];
+        let previous_view = match tip {
+            0 => View::ZERO,
+            tip => self.disk.ledger[tip - 1].header.view,
+        };
+        let head = Head {
+            header: block.header.clone(),
+            outcome: block.outcome.clone(),
+            certificate: block.certificate.clone(),
+            previous_view,
+        };
+        let config = EngineConfig {
+            chain: chain(),
+            validators: validators.clone(),
+            me: Some(ValidatorIndex::new(self.index as u16)),
+            params: params.clone(),
+        };
+        let recovered = Recovered {
+            head,
+            records: self.disk.journal.clone(),
+        };
+        let key = Box::new(signer(scheme, self.index));
+        let engine = Engine::new(config, recovered, key).map_err(|e| e.to_string())?;
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// The process ends; what memory held is gone.
+    pub fn die(&mut self) {
+        self.engine = None;
+        self.life += 1;
+        self.tail.clear();
+        self.known.clear();
+        self.wanted.clear();
+        self.synced.clear();
+        self.queue.clear();
+        self.timers.clear();
+        self.crash = None;
+        self.held = None;
+    }
+
+    /// The disk loses the journal, and the node notices at its start.
+    pub fn forget(&mut self, nonce: [u8; 32]) {
+        self.disk.journal = vec![Record::Amnesia { nonce }];
+    }
+
+    /// The ledger comes back without its last blocks, as from a copy.
+    pub fn lose_blocks(&mut self, count: usize) {
+        let kept = self.disk.ledger.len().saturating_sub(count).max(1);
+        self.disk.ledger.truncate(kept);
+    }
+
+    /// Rewrites the journal with what binds.
+    pub fn compact(&mut self) -> Result<(), String> {
+        let promises = Promises::replay(&self.disk.journal).map_err(|e| e.to_string())?;
+        let live = promises.live_records();
+        let (before, after) = (binding::of(&self.disk.journal), binding::of(&live));
+        if before != after {
+            return Err(format!(
+                "a rewritten journal binds otherwise: {before:?} became {after:?}"
+            ));
+        }
+        self.disk.journal = live;
+        Ok(())
+    }
+
+    /// Transactions that wait.
+    pub fn pending(&self) -> Vec<WitnessId> {
+        self.known.difference(&self.done).copied().collect()
+    }
+
+    /// The contents of a block, wherever they are.
+    pub fn contents(&self, header: &BlockHeader) -> Option<&Contents> {
+        let digest = header.digest();
+        self.disk
+            .bodies
+            .get(&digest)
+            .or_else(|| self.synced.get(&digest))
+    }
+}
+
+/// The journal's end of the disk.
+#[derive(Debug)]
+pub struct DiskJournal<'a> {
+    /// The records.
+    pub records: &'a mut Vec<Record>,
+    /// A crash while writing leaves this many of them.
+    pub torn_after: Option<usize>,
+    /// There is no room.
+    pub full: bool,
+}
+
+impl Journal for DiskJournal<'_> {
+    fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        if self.full {
+            return Err(JournalError::NoRoom { needed: 1 });
+        }
+        let kept = self.torn_after.unwrap_or(records.len()).min(records.len());
+        self.records.extend_from_slice(&records[..kept]);
+        match self.torn_after {
+            None => Ok(()),
+            Some(_) => Err(JournalError::Failed(std::io::ErrorKind::Interrupted)),
+        }
+    }
+}
