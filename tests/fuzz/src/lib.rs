@@ -3,6 +3,8 @@
 //! Every decoder of a target reads every input, so that seeds are plain encodings and a find says
 //! by itself which bytes broke which decoder.
 
+pub mod step;
+
 use std::fmt::Debug;
 
 use certchain_proto::codec;
