@@ -8,10 +8,13 @@ use certchain_consensus::{
     statement::{Statement, ViewChangeVote},
 };
 use certchain_proto::{
-    BlockHeader, CommitVote, Epoch, Height, Outcome, PrepareVote, Signature, TimeMs,
+    BlockHeader, ChainId, CommitVote, Epoch, Height, Outcome, PrepareVote, Signature, TimeMs,
     ValidatorIndex, View,
     block::PROTOCOL,
-    hash::{HistoryRoot, OutcomeDigest, ReceiptsRoot, StateRoot, TxRoot, ValidatorSetDigest},
+    certificate::IndexedSignature,
+    hash::{
+        BlockId, HistoryRoot, OutcomeDigest, ReceiptsRoot, StateRoot, TxRoot, ValidatorSetDigest,
+    },
 };
 use certchain_simulator::{
     blocks::{Block, chain, history_root, tx_root},
@@ -58,9 +61,73 @@ pub fn forge(world: &mut World, bytes: &mut Bytes<'_>) {
         _ => return seal(world, bytes, &faulty),
     };
     let to = bytes.some_of(N);
+    let message = message.map(|m| twist(m, me, bytes.below(32)));
     if let Some(verified) = message.and_then(|m| world.verified(m)) {
         world.pool.hear(&verified);
         world.post(&to, Some(&Letter::Message(Box::new(verified))));
+    }
+}
+
+/// Makes a message into one that nobody may take, in one of some ways: verification has to stop it.
+fn twist(mut message: Message, me: usize, way: usize) -> Message {
+    let other = index((me + 1) % N);
+    let (chain, epoch) = (ChainId::main(b"another"), Epoch::new(1));
+    match (way, &mut message) {
+        // In the name of another one.
+        (1, Message::Prepare(m)) => m.signer = other,
+        (1, Message::Commit(m)) => m.signer = other,
+        (1, Message::ViewChange(m)) => m.signer = other,
+        (1, Message::NewView(m)) => m.signer = other,
+        // For another chain or another generation of the set.
+        (2, Message::Prepare(m)) => m.vote.chain = chain,
+        (2, Message::Commit(m)) => m.vote.chain = chain,
+        (2, Message::ViewChange(m)) => m.vote.chain = chain,
+        (2, Message::NewView(m)) => m.chain = chain,
+        (3, Message::Prepare(m)) => m.vote.epoch = epoch,
+        (3, Message::Commit(m)) => m.vote.epoch = epoch,
+        (3, Message::ViewChange(m)) => m.vote.epoch = epoch,
+        (3, Message::NewView(m)) => m.epoch = epoch,
+        // On too few votes, or on one that is counted twice.
+        (4, Message::ViewChange(m)) => thin(m.certificate.as_mut().map(|c| &mut c.signatures)),
+        (4, Message::NewView(m)) => thin(Some(&mut m.claims)),
+        (5, Message::ViewChange(m)) => double(m.certificate.as_mut().map(|c| &mut c.signatures)),
+        (5, Message::NewView(m)) => double(Some(&mut m.claims)),
+        // With another choice than its claims give.
+        (6, Message::NewView(m)) => m.prepared = None,
+        // Of one height or view, said for the next.
+        (7, Message::ViewChange(m)) => {
+            m.vote.height = m.vote.height.next();
+            return message;
+        }
+        (8, Message::ViewChange(m)) => {
+            m.vote.view = m.vote.view.next();
+            return message;
+        }
+        _ => return message,
+    }
+    let statement = message.statement();
+    match &mut message {
+        Message::PrePrepare(m) => m.signature = sign(me, &statement),
+        Message::Prepare(m) => m.signature = sign(me, &statement),
+        Message::Commit(m) => m.signature = sign(me, &statement),
+        Message::ViewChange(m) => m.signature = sign(me, &statement),
+        Message::NewView(m) => m.signature = sign(me, &statement),
+    }
+    message
+}
+
+fn thin<T>(votes: Option<&mut Vec<T>>) {
+    if let Some(votes) = votes {
+        votes.truncate(2);
+    }
+}
+
+fn double<T: Clone>(votes: Option<&mut Vec<T>>) {
+    if let Some(votes) = votes
+        && let Some(first) = votes.first().cloned()
+    {
+        votes.truncate(2);
+        votes.insert(0, first);
     }
 }
 
@@ -112,19 +179,21 @@ fn propose(world: &mut World, bytes: &mut Bytes<'_>, me: usize, at: usize) -> Op
         history_root,
         checkpoint: None,
     };
-    match bytes.byte() {
+    match bytes.below(32) {
         1 => header.history_root = HistoryRoot::from_bytes([1; 32]),
         2 => header.tx_root = TxRoot::from_bytes([2; 32]),
         3 => header.time_ms = TimeMs::new(world.now + 100_000),
         4 => header.time_ms = TimeMs::new(world.now.saturating_sub(100_000)),
-        5 => header.offset = u64::MAX - 1,
+        5 => header.offset = header.offset.wrapping_add(N as u64),
         6 => header.view = View::new(u32::MAX),
         7 => header.time_ms = TimeMs::new(u64::MAX),
         8 => header.time_ms = head.time(),
         9 => header.protocol += 1,
         10 => ids.reverse(),
         11 => ids = ids.iter().map(|_| world.fresh_transaction()).collect(),
-        12 => {
+        12 => header.parent = BlockId::from_bytes([3; 32]),
+        13 => header.height = header.height.next(),
+        14 => {
             // Another certificate of the same parent.
             let parent = world.seat(at).tip().clone();
             let faulty = world.faulty();
@@ -221,20 +290,33 @@ fn ask(world: &World, bytes: &mut Bytes<'_>, me: usize, height: Height, view: Vi
     }
 }
 
-/// A prepared certificate of a lower view, if the bytes want one and enough have signed.
+/// A prepared certificate of a lower view, if the bytes want one and enough have signed, or one that
+/// only looks like it.
 fn certificate(
     world: &World,
     bytes: &mut Bytes<'_>,
     height: Height,
     below: View,
 ) -> Option<PreparedCertificate> {
-    if bytes.byte().is_multiple_of(2) {
+    let how = bytes.byte();
+    if how.is_multiple_of(2) {
         return None;
     }
     let (header, view) = header(world, bytes)?;
-    let certificate = world.pool.prepared(&header, view, &world.faulty());
+    let mut certificate = world.pool.prepared(&header, view, &world.faulty());
     let whole = certificate.signatures.len() >= world.validators.quorum();
-    (whole && header.height == height && view < below).then_some(certificate)
+    if !whole && how >= 0xf0 {
+        // The votes of the others are made up.
+        let made_up = sign(world.faulty()[0], &Statement::Prepare(certificate.vote()));
+        certificate.signatures = (0..3)
+            .map(|i| IndexedSignature {
+                validator: index(i),
+                signature: made_up,
+            })
+            .collect();
+    }
+    let fits = header.height == height && view < below;
+    (fits && (whole || how >= 0xf0)).then_some(certificate)
 }
 
 /// A NEW-VIEW for a view of which it is the primary, on requests that were heard and own ones.

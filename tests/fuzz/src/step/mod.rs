@@ -24,6 +24,9 @@ use self::{
 /// Choices of one run: what comes after them is not read.
 const MOST: usize = 600;
 
+/// Timers that run longer do not run out: a faulty primary may date its block at the end of time.
+const LONGEST_WAIT: u64 = 3_600_000;
+
 const TIMERS: [TimerKind; 4] = [
     TimerKind::View,
     TimerKind::Retry,
@@ -91,7 +94,12 @@ fn happen(world: &mut World, bytes: &mut Bytes<'_>) {
         }
         6 | 7 => {
             let kind = TIMERS[bytes.below(TIMERS.len())];
-            if let Some((id, at)) = world.seat(i).timers.remove(&kind) {
+            let soon = world.now + LONGEST_WAIT;
+            let timers = &mut world.seat(i).timers;
+            if let Some((id, at)) = timers.get(&kind).copied()
+                && at.get() <= soon
+            {
+                timers.remove(&kind);
                 world.now = world.now.max(at.get());
                 world.step(i, Event::Timer(id));
             }
