@@ -83,6 +83,7 @@ impl Checkers {
             return Ok(()); // a relayed NEW-VIEW
         }
         durability::check(node, message, journal, body_stored)?;
+        let again = self.votes.has_said(node, &message.statement());
         self.openings.knows(node, message);
         for statement in own_within(message) {
             self.votes.says_within(node, statement)?;
@@ -91,6 +92,9 @@ impl Checkers {
         let below = message.view().previous().unwrap_or_default();
         let entered = self.openings.knows_opening(node, message.height(), below);
         self.votes.sent(node, message, entered)?;
+        if again {
+            return Ok(());
+        }
         let offset = self.order.offset(message.height());
         self.model.sent(node, message, journal, offset)
     }

@@ -43,7 +43,15 @@ impl Model {
             let offset = usize::try_from(offset % self.n.max(1) as u64).unwrap_or(0);
             Played::new(Setup::new(self.n, &self.byzantine, offset))
         });
-        let said = played.hears(node, message, journal);
+        // In the order of writing: after a crash things are first sent in the order of repeats.
+        let written = journal.iter().filter_map(|record| match record {
+            Record::Signed(signed) if signed.height() == message.height() => Some(signed.as_ref()),
+            _ => None,
+        });
+        let before = written.take_while(|signed| *signed != message);
+        let said = before
+            .chain(std::iter::once(message))
+            .try_for_each(|said| played.hears(node, said, journal));
         said.map_err(|what| {
             let (height, view) = (message.height(), message.view());
             Violation(format!(
