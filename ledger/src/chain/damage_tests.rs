@@ -1,6 +1,6 @@
 //! A disk that lost the end of the write-ahead log, or bits anywhere, gives an earlier state or a clean
-//! refusal, never a wrong state. `DAMAGE_STEP` and `DAMAGE_FLIPS` make the tests as thorough as there is
-//! time: with `DAMAGE_STEP=1` the log is cut at every byte.
+//! refusal, never a wrong state. The thorough tests (every byte, a thousand bits) are run by name with
+//! `--ignored`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
@@ -21,11 +21,6 @@ use crate::{
 
 /// The last bytes of the log that are cut one by one.
 const TAIL: u64 = 64 * 1024;
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    let value = std::env::var(name).ok();
-    value.and_then(|v| v.parse().ok()).unwrap_or(otherwise)
-}
 
 /// Blocks that are made; their writes fill more than the tail.
 const ROUNDS: u64 = 12;
@@ -129,12 +124,21 @@ fn opens(folder: &Path, killed: &Killed) -> Result<Height, String> {
 
 #[test]
 fn a_log_cut_anywhere_gives_an_earlier_state() {
+    cut_the_log(997);
+}
+
+#[test]
+#[ignore = "opens a database for each of 65,536 cuts"]
+fn a_log_cut_at_every_byte_gives_an_earlier_state() {
+    cut_the_log(1);
+}
+
+fn cut_the_log(step: u64) {
     let killed = killed();
     let whole = fs::read(log(killed.folder.path())).unwrap();
     let last = *killed.blocks.keys().next_back().unwrap();
     let end = whole.len() as u64;
     assert!(end > TAIL, "the log has {end} bytes only");
-    let step = number("DAMAGE_STEP", 997);
     let mut heights = BTreeMap::new();
     let mut cut = end;
     while cut + TAIL >= end {
@@ -156,6 +160,16 @@ fn a_log_cut_anywhere_gives_an_earlier_state() {
 
 #[test]
 fn flipped_bits_give_the_right_state_or_a_refusal() {
+    flip_bits(60);
+}
+
+#[test]
+#[ignore = "opens a database for each of 1,000 bits"]
+fn a_thousand_flipped_bits_give_the_right_state_or_a_refusal() {
+    flip_bits(1_000);
+}
+
+fn flip_bits(flips: u64) {
     let killed = killed();
     let mut files: Vec<PathBuf> = fs::read_dir(killed.folder.path())
         .unwrap()
@@ -164,7 +178,7 @@ fn flipped_bits_give_the_right_state_or_a_refusal() {
         .collect();
     files.sort();
     let (mut right, mut refused) = (0, 0);
-    for flip in 0..number("DAMAGE_FLIPS", 60) {
+    for flip in 0..flips {
         // The same sequence each time, so that a failure can be seen again.
         let drawn = blake3::hash(&flip.to_le_bytes());
         let drawn = u64::from_le_bytes(drawn.as_bytes()[..8].try_into().unwrap());
