@@ -145,7 +145,7 @@ set_up() {
     arguments=(--network devnet --member "${members[@]}"
         --registrar "$dir/wallets/registrar.account.toml" --agency "${accounts[@]}"
         --catalogue "$here/catalogue.toml" --out "$dir/genesis.toml")
-    [ -z "${CERTCHAIN_PARAMETERS:-}" ] || arguments+=(--parameters "$CERTCHAIN_PARAMETERS")
+    arguments+=(--parameters "${CERTCHAIN_PARAMETERS:-$here/parameters.toml}")
     "$node" genesis "${arguments[@]}" >/dev/null
 }
 

@@ -1,7 +1,7 @@
 //! Everything that can happen to an engine.
 
 use certchain_proto::{
-    Checkpoint, Height, Outcome, TimeMs, View,
+    Checkpoint, Height, Outcome, TimeMs, ValidatorIndex, View,
     hash::{HeaderDigest, HistoryRoot, TxRoot, WitnessId},
 };
 
@@ -87,6 +87,11 @@ pub enum Event {
     Applied {
         /// Its height.
         height: Height,
+    },
+    /// This validator can be reached again, so that it need not wait for our next repeat.
+    Connected {
+        /// Who.
+        validator: ValidatorIndex,
     },
     /// Whether transactions wait that every validator has been sent.
     WorkChanged {

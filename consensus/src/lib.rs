@@ -63,7 +63,9 @@
 //!   our own, or a quorum for another one, halts.
 //! - **C-3** q COMMITs of one view, any view, for one header and outcome are a commit certificate.
 //! - **C-4** So is the parent's certificate in a proposal for the next height. A decided block that
-//!   we lack is fetched; one that we refused by our own tips is checked again without them.
+//!   we lack is fetched; one that we refused by our own tips is checked again without them. While not
+//!   even its header is known, views change as before: perhaps nobody who holds the block has heard
+//!   all COMMITs, and the opening of a later view names it. No vote is cast in it.
 //! - **C-5** A decided block is committed when our own execution gives the decided outcome; a
 //!   different one halts. This is the only place that emits a commit. It opens (h+1, 0).
 //!
@@ -91,6 +93,7 @@
 //!   heartbeat, a proposal, anything that we said, or v > 0.
 //! - **T-3** A heartbeat is due the interval after the last block's time.
 //! - **T-4** What we said and may have been lost is said again with growing pauses, byte for byte.
+//! - **T-5** A validator that can be reached again is told the same at once.
 //!
 //! Journal
 //! - **J-1** Whatever leaves is first on disk: own messages, headers that they name, the prepared

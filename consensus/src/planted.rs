@@ -108,6 +108,8 @@ bugs! {
     NeverFetches,
     /// PR-2: the order of primaries does not pass over a dead one.
     KeepsDeadPrimary,
+    /// C-4: whoever knows a decision changes no view, though it lacks the block.
+    RestsOnDecision,
     /// the end of amnesia is not noticed.
     StaysSilent,
     // Resources.

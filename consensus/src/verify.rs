@@ -66,6 +66,14 @@ pub enum Invalid {
     Claims,
 }
 
+impl Invalid {
+    /// Whether an honest node could have sent it: one that follows another generation of the set.
+    /// Everything else its sender should have found itself.
+    pub fn may_be_honest(&self) -> bool {
+        matches!(self, Self::Epoch { .. } | Self::UnknownSigner(_))
+    }
+}
+
 /// A value whose signatures and certificates have been checked against a chain and its set.
 ///
 /// Invariant: made by this module only.

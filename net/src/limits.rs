@@ -55,7 +55,7 @@ pub const MAX_NEGOTIATING_STREAMS: usize = 64;
 pub const COMMAND_QUEUE: usize = 256;
 
 /// How long a connection may take to be made and to prove both identities.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long opening a stream and its greeting may take.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one message may take from its first byte to its last.
@@ -71,8 +71,8 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// First wait before a listed peer is dialled again.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(200);
-/// The wait doubles up to this.
-pub const REDIAL_CAP: Duration = Duration::from_secs(10);
+/// The wait doubles up to this. Few peers are listed, and a network that heals must not wait for it.
+pub const REDIAL_CAP: Duration = Duration::from_millis(1_500);
 /// The peer with the greater id lets the other dial first, so that two connections seldom cross.
 pub const REDIAL_STAGGER: Duration = Duration::from_millis(150);
 /// First wait before a broken direct stream is opened again.

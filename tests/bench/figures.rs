@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::{Value, json};
 
 /// What is asked for, what it means, and in what order it is shown.
-const KNOWN: [(&str, &str); 30] = [
+const KNOWN: [(&str, &str); 33] = [
     ("transactions_per_s", "registrations decided per second"),
     (
         "commit_p50_ms",
@@ -13,6 +13,12 @@ const KNOWN: [(&str, &str); 30] = [
     ),
     ("commit_p99_ms", "the same, 99 of 100"),
     ("commit_max_ms", "the same, the slowest"),
+    (
+        "primary_death_p50_ms",
+        "from the death of the primary under load to the second next block, median",
+    ),
+    ("primary_death_p99_ms", "the same, 99 of 100"),
+    ("primary_deaths", "how often it was killed"),
     (
         "loaded_block_transactions",
         "registrations per block under full load",

@@ -5,6 +5,7 @@
 //! so that figures of different machines can be compared.
 
 mod certificates;
+mod failover;
 mod figures;
 mod latency;
 mod machine;
@@ -42,6 +43,9 @@ struct Args {
     /// Seconds of the latency run, at 100 registrations a second.
     #[arg(long, default_value_t = 15)]
     latency_seconds: u64,
+    /// How often the primary is killed under load; 0 leaves that out.
+    #[arg(long, default_value_t = 25)]
+    deaths: usize,
     /// Keys in the state tree that is updated; 0 leaves the tree out.
     #[arg(long, default_value_t = 1_000_000)]
     tree_keys: u64,
@@ -76,6 +80,10 @@ fn main() -> anyhow::Result<()> {
             batched: args.batch_certificates,
         };
         runtime.block_on(certificates::measure(amounts, &dir, &mut figures))?;
+    }
+    if args.deaths > 0 {
+        let run = failover::measure(args.deaths, args.nodes, dir.clone(), &mut figures);
+        runtime.block_on(run)?;
     }
     print!("{}", figures.to_table());
     if let Some(file) = &args.json {

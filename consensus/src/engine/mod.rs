@@ -55,7 +55,7 @@ pub struct Status {
     pub head: BlockId,
     /// Its time.
     pub head_time: TimeMs,
-    /// Whether the height is decided, and only the block or its execution is waited for.
+    /// Whether the height is decided, and only the block's body or its execution is waited for.
     pub decided: bool,
     /// Why the chain stopped voting here, if it did.
     pub halted: Option<HaltReason>,
@@ -225,6 +225,7 @@ impl Engine {
             Event::Executed { header, outcome } => self.executed(header, outcome),
             Event::Sealed(sealed) => self.sealed(sealed.into_inner()),
             Event::Applied { height } => self.applied(height),
+            Event::Connected { validator } => self.greet(validator),
             Event::WorkChanged { pending } => self.pending = pending,
             Event::AmnesiaCleared { height } => self.amnesia_cleared(height),
         }
@@ -242,7 +243,7 @@ impl Engine {
             amnesiac: self.promises.amnesia().is_some(),
             head: self.head.id(),
             head_time: self.head.time(),
-            decided: self.round.decided.is_some(),
+            decided: self.round.is_settled(),
             halted: self.halted.clone(),
         }
     }

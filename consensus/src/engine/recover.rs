@@ -29,7 +29,6 @@ impl Engine {
         }
         for header in promises.headers() {
             let digest = header.digest();
-            round.recorded.insert(digest);
             round.add_candidate(
                 digest,
                 Candidate::known_by_header(header.clone(), Vec::new()),

@@ -96,8 +96,6 @@ pub(super) struct Round {
     pub locks: BTreeMap<HeaderDigest, OutcomeDigest>,
     /// What we said.
     pub own: BTreeMap<(View, Phase), Arc<Message>>,
-    /// Headers of ours that the journal has.
-    pub recorded: BTreeSet<HeaderDigest>,
     /// Proof that this height is decided.
     pub decided: Option<CommitCertificate>,
     pub proposals: VoteBook<PrePrepare>,
@@ -128,7 +126,6 @@ impl Round {
             prepared: None,
             locks: BTreeMap::new(),
             own: BTreeMap::new(),
-            recorded: BTreeSet::new(),
             decided: None,
             // A primary of two views that we have not reached is far away in time.
             proposals: VoteBook::new(2),
@@ -197,6 +194,16 @@ impl Round {
 
     pub fn has_said(&self, phase: Phase) -> bool {
         self.own.contains_key(&(self.view, phase))
+    }
+
+    /// Whether the height is decided and its block known by its header: then only its body and its
+    /// execution are waited for. Until then a decision is no reason to leave the others alone: it may
+    /// be that nobody else has heard all COMMITs, and whoever holds the block needs us to change the
+    /// view (C-4).
+    pub fn is_settled(&self) -> bool {
+        self.decided.as_ref().is_some_and(|certificate| {
+            self.candidates.contains_key(&certificate.header) || planted::is(Bug::RestsOnDecision)
+        })
     }
 
     /// The highest VIEW-CHANGE that we signed.

@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn see_to_timers(&mut self) {
         // T-1, T-2
         let runs = self.can_sign()
-            && self.round.decided.is_none()
+            && !self.round.is_settled()
             && if self.round.open {
                 self.has_work()
             } else {
@@ -135,12 +135,52 @@ impl Engine {
     /// T-4: says again, byte for byte, what may have been lost and can still matter, and asks for
     /// blocks that others have shown to have.
     pub(super) fn repeat_ourselves(&mut self) {
-        if planted::is(Bug::NeverRepeats) {
-            return self.fetch_if_behind();
+        let Repeats { to_silent, to_all } = self.repeats();
+        let silent: Vec<ValidatorIndex> = self
+            .validators
+            .iter()
+            .map(|(validator, _)| validator)
+            .filter(|v| Some(*v) != self.me)
+            .filter(|v| self.round.prepares.get(*v, self.round.view).is_none())
+            .collect();
+        if !self.alone() {
+            for message in to_silent {
+                for to in &silent {
+                    self.act(Action::Send {
+                        to: *to,
+                        message: message.clone(),
+                    });
+                }
+            }
+            for message in to_all {
+                self.act(Action::Broadcast(message));
+            }
         }
+        self.fetch_if_behind();
+    }
+
+    /// T-5: tells one who can be reached again what we would repeat. After a long silence the pauses
+    /// between repeats have grown; a network that heals should not have to wait for them.
+    pub(super) fn greet(&mut self, validator: ValidatorIndex) {
+        if Some(validator) == self.me || self.validators.get(validator).is_none() {
+            return;
+        }
+        let Repeats { to_silent, to_all } = self.repeats();
+        for message in to_silent.into_iter().chain(to_all) {
+            self.act(Action::Send {
+                to: validator,
+                message,
+            });
+        }
+    }
+
+    /// What we said that can still matter, in the order of saying.
+    fn repeats(&self) -> Repeats {
         let view = self.round.view;
-        let mut to_all: Vec<Arc<Message>> = Vec::new();
-        let mut to_silent: Vec<Arc<Message>> = Vec::new();
+        let (mut to_silent, mut to_all) = (Vec::new(), Vec::new());
+        if planted::is(Bug::NeverRepeats) {
+            return Repeats { to_silent, to_all };
+        }
         let mut commits = 0;
         for ((said_in, phase), message) in self.round.own.iter().rev() {
             let current = *said_in == view;
@@ -158,31 +198,18 @@ impl Engine {
                 | Phase::NewView => {}
             }
         }
+        // A view's opening before its proposal, and both before votes on it.
+        to_silent.sort_by_key(|m: &Arc<Message>| matches!(m.as_ref(), Message::PrePrepare(_)));
         // As they were said first: PREPARE before COMMIT.
         to_all.reverse();
         // NV-5: also once the view is open, for those who cannot know that yet.
         to_all.extend(self.round.own_view_change().cloned());
-        let silent: Vec<ValidatorIndex> = self
-            .validators
-            .iter()
-            .map(|(validator, _)| validator)
-            .filter(|v| Some(*v) != self.me && self.round.prepares.get(*v, view).is_none())
-            .collect();
-        if !self.alone() {
-            // A view's opening before its proposal, and both before votes on it.
-            to_silent.sort_by_key(|m| matches!(m.as_ref(), Message::PrePrepare(_)));
-            for message in to_silent {
-                for to in &silent {
-                    self.act(Action::Send {
-                        to: *to,
-                        message: message.clone(),
-                    });
-                }
-            }
-            for message in to_all {
-                self.act(Action::Broadcast(message));
-            }
-        }
-        self.fetch_if_behind();
+        Repeats { to_silent, to_all }
     }
+}
+
+/// What is said again, to those who have shown no sign of having heard it, and to all.
+struct Repeats {
+    to_silent: Vec<Arc<Message>>,
+    to_all: Vec<Arc<Message>>,
 }

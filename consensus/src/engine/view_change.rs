@@ -16,7 +16,7 @@ impl Engine {
     /// VC-1: asks for a later view. From here on no PREPARE or COMMIT below it is ever signed.
     pub(super) fn start_view_change(&mut self, view: View) {
         let Some(me) = self.me else { return };
-        if !self.can_sign() || self.round.decided.is_some() || view <= self.round.view {
+        if !self.can_sign() || self.round.is_settled() || view <= self.round.view {
             return;
         }
         let certificate = self
@@ -58,7 +58,7 @@ impl Engine {
     /// VC-3: f + 1 senders above us pull us to the highest view that f + 1 of them have reached; at
     /// least one of them is honest.
     pub(super) fn follow_others(&mut self) -> bool {
-        if !self.can_sign() || self.round.decided.is_some() {
+        if !self.can_sign() || self.round.is_settled() {
             return false;
         }
         let mut above: Vec<View> = self
@@ -102,7 +102,7 @@ impl Engine {
         if self.round.open
             || !self.is_primary()
             || !self.can_sign()
-            || self.round.decided.is_some()
+            || self.round.is_settled()
             || self.round.new_views.get(me, view).is_some()
         {
             return false;
@@ -154,7 +154,7 @@ impl Engine {
 
     /// NV-3: enters the highest view above ours, or the one we asked for, that has been opened.
     pub(super) fn enter_view(&mut self) -> bool {
-        if self.round.decided.is_some() {
+        if self.round.is_settled() {
             return false;
         }
         let wanted = if planted::is(Bug::EntersLowerViews) && !self.round.open {

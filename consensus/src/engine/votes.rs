@@ -44,9 +44,9 @@ impl Engine {
         let Some(signature) = self.sign(&Statement::Prepare(vote)) else {
             return false;
         };
-        if self.round.recorded.insert(digest) {
-            self.promise(Record::Header(Box::new(header.as_ref().clone())));
-        }
+        // With every PREPARE: the journal may have been rewritten since the last one for this block,
+        // without headers that no vote named any more.
+        self.promise(Record::Header(Box::new(header.as_ref().clone())));
         let message = Prepare {
             vote,
             signer: me,

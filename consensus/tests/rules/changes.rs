@@ -346,6 +346,66 @@ fn e_1_two_openings_of_one_view_are_evidence() {
     assert_eq!(words[0], "evidence NewView of 1");
 }
 
+/// A faulty validator gives its COMMIT only to one that lacks the block. The others hold the block and
+/// no quorum of COMMITs; they need it to ask for a later view with them, and it needs the opening of
+/// that view, which names the block.
+#[test]
+fn c_4_whoever_knows_a_decision_without_its_block_still_changes_views() {
+    let mut sandbox = Sandbox::new(2);
+    let header = sandbox.header(0, 1);
+    let digest = header.digest();
+    for i in [0, 1, 3] {
+        sandbox.hear(commit(i, 0, &header, &outcome(1)));
+    }
+    assert!(!sandbox.engine.status().decided, "its block is not known");
+    let certificate = prepared(0, &header, &[0, 1, 3]);
+    let requests = [0, 1].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    sandbox.hear(Message::ViewChange(requests[0].clone()));
+    let words = sandbox.hear(Message::ViewChange(requests[1].clone()));
+    let expect = ["keep view-change 1/1", "all view-change 1/1"];
+    assert_eq!(crate::without_timers(&words, &expect)[..2], expect);
+
+    let own = view_change(2, 1, 1, None);
+    let [first, second] = requests;
+    let words = sandbox.hear(Message::NewView(new_view(1, &[first, second, own])));
+    assert!(
+        words.contains(&"body 1 by header again".to_owned()),
+        "{words:?}"
+    );
+    assert!(sandbox.engine.status().decided);
+    // It is decided: no vote is needed, only the block.
+    let words = sandbox.step(Event::BodyReady { header: digest });
+    assert!(!words.iter().any(|w| w.starts_with("all")), "{words:?}");
+    let words = sandbox.step(Event::Executed {
+        header: digest,
+        outcome: outcome(1),
+    });
+    assert!(words.contains(&"commit 1".to_owned()), "{words:?}");
+}
+
+#[test]
+fn t_5_who_can_be_reached_again_is_told_what_would_be_repeated() {
+    let mut sandbox = Sandbox::new(1);
+    let validator = crate::sandbox::index(2);
+    assert!(sandbox.step(Event::Connected { validator }).is_empty());
+    for i in [0, 2, 3] {
+        sandbox.hear(Message::ViewChange(view_change(i, 1, 1, None)));
+    }
+    sandbox.step(sandbox.proposal(1, 2));
+    let words = sandbox.step(Event::Connected { validator });
+    let told = [
+        "to 2 new-view 1/1",
+        "to 2 pre-prepare 1/1",
+        "to 2 view-change 1/1",
+    ];
+    assert_eq!(crate::without_timers(&words, &told), told);
+    // Nobody but validators, and not we ourselves.
+    for other in [1, 4] {
+        let validator = crate::sandbox::index(other);
+        assert!(sandbox.step(Event::Connected { validator }).is_empty());
+    }
+}
+
 #[test]
 fn t_1_patience_doubles_up_to_the_cap() {
     let params = crate::sandbox::params();

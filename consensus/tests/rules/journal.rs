@@ -429,6 +429,34 @@ fn j_4_compaction_keeps_what_binds() {
     assert!(!restarted.engine.status().open);
 }
 
+/// A journal is rewritten while its engine runs; what is voted for after that must be found again.
+#[test]
+fn j_4_a_vote_after_compaction_brings_its_header() {
+    let mut sandbox = Sandbox::new(3);
+    let header = sandbox.header(0, 1);
+    sandbox.prepare_own(&header);
+    sandbox.step(sandbox.timer(TimerKind::View, 1, 0));
+    let live = Promises::replay(&sandbox.journal.0).unwrap().live_records();
+    assert!(!live.iter().any(|r| matches!(r, Record::Header(_))));
+    sandbox.journal = Kept(live);
+    let certificate = prepared(0, &header, &[0, 1, 2]);
+    let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    let words = sandbox.hear(Message::NewView(new_view(1, &requests)));
+    assert!(words.contains(&"keep prepare 1/1".to_owned()), "{words:?}");
+    // After a crash the vote stands, its block is known, and with two more it is prepared.
+    let mut after = Sandbox::with(Some(3), 4, genesis(), sandbox.journal.0.clone());
+    after.step(Event::BodyReady {
+        header: header.digest(),
+    });
+    after.step(Event::Executed {
+        header: header.digest(),
+        outcome: outcome(1),
+    });
+    after.hear(prepare(0, 1, &header));
+    let words = after.hear(prepare(1, 1, &header));
+    assert!(words.contains(&"all commit 1/1".to_owned()), "{words:?}");
+}
+
 #[test]
 fn j_4_promises_of_a_stored_height_are_dropped() {
     let mut sandbox = Sandbox::new(1);

@@ -213,6 +213,8 @@ impl Chain {
 }
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod reading_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! What comes from peers: votes to the engine, transactions to the mempool, questions to the store.
 //!
 //! Who sends more than its room is not waited for: consensus says everything again in time, and a
-//! flood costs only the flooder's own messages.
+//! flood costs only the flooder's own messages. A peer that has lately sent a consensus message that
+//! does not verify has room for one at a time.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use certchain_consensus::{Event, limits::MAX_MESSAGE_BYTES};
@@ -13,7 +15,7 @@ use certchain_net::{Direct as Frame, Gossip, Inbox, PeerId, Request, Verdict};
 use certchain_proto::certificate::Ed25519Verifier;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{evidence, exchange::Direct, host::ChainHost, intake, serve, sync};
+use super::{evidence, exchange::Direct, host::ChainHost, intake, serve, suspects::Sender, sync};
 
 /// Bytes of consensus messages of one peer that may wait for the engine.
 const ROOM_PER_PEER: usize = 2 * MAX_MESSAGE_BYTES;
@@ -45,7 +47,13 @@ pub async fn direct(host: Arc<ChainHost>, mut inbox: Inbox<Frame>) {
 
 /// Verifies a consensus message on a worker and hands it to the engine.
 fn consensus(host: &Arc<ChainHost>, rooms: &Rooms, from: PeerId, bytes: Vec<u8>) {
-    let Some(room) = rooms.take(from, bytes.len()) else {
+    let suspected = host.suspects.contains(&Sender::Peer(from), Instant::now());
+    let weight = if suspected {
+        ROOM_PER_PEER
+    } else {
+        bytes.len()
+    };
+    let Some(room) = rooms.take(from, weight) else {
         tracing::debug!(chain = %host.name, %from, "a peer sends faster than the engine takes");
         return;
     };
@@ -64,6 +72,9 @@ fn consensus(host: &Arc<ChainHost>, rooms: &Rooms, from: PeerId, bytes: Vec<u8>)
             }
             Err(error) => {
                 tracing::debug!(chain = %worker.name, %from, %error, "consensus message refused");
+                if !error.may_be_honest() {
+                    worker.suspects.note(Sender::Peer(from), Instant::now());
+                }
             }
         }
     });
@@ -119,5 +130,27 @@ impl Rooms {
                 .or_insert_with(|| Arc::new(Semaphore::new(ROOM_PER_PEER))),
         );
         room.try_acquire_many_owned(bytes).ok()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use certchain_net::NetworkKey;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_has_its_own_room_and_a_suspect_room_for_one() {
+        let peer = |seed| NetworkKey::from_seed(&mut [seed; 32]).unwrap().peer_id();
+        let rooms = Rooms::default();
+        let small: Vec<_> = (0..).map_while(|_| rooms.take(peer(1), 1)).collect();
+        assert_eq!(small.len(), 128);
+        let whole = rooms
+            .take(peer(2), ROOM_PER_PEER)
+            .expect("a room of its own");
+        assert!(rooms.take(peer(2), 1).is_none(), "one at a time");
+        drop(whole);
+        assert!(rooms.take(peer(2), 1).is_some());
     }
 }

@@ -296,6 +296,10 @@ impl ChainTask {
     /// A peer can be reached: tell it how far we are.
     pub fn peer_connected(&self, peer: certchain_net::PeerId) {
         send_tip(&self.host, peer);
+        let validators = &self.host.validators;
+        if let Some(validator) = validators.index_of_network_key(peer.public_key()) {
+            self.host.tell(Event::Connected { validator });
+        }
     }
 
     /// A peer has gone.

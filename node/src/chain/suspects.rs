@@ -1,6 +1,7 @@
 //! Who has lately sent a bad signature. Their transactions are verified one by one: a batch in
 //! which one signature fails costs more than single checks, so whoever spoils batches would slow
-//! everybody whose transactions stand in the same one.
+//! everybody whose transactions stand in the same one. Their consensus messages are taken one at a
+//! time.
 
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 use certchain_proto::Height;
 
 use super::{
-    files::{FRAME_HEADER, SEGMENT_HEADER},
+    files::{FRAME_HEADER, MAGIC, SEGMENT_HEADER, parse_segment},
     *,
 };
 
@@ -231,4 +231,86 @@ fn a_crash_while_rewriting_leaves_the_old_segment() {
     let opened = FileJournal::open(directory.path(), NONCE).unwrap();
     assert_eq!(opened.records, [sealed(1), sealed(2)]);
     assert_eq!(segments(directory.path()).unwrap(), [head.generation]);
+}
+
+/// A segment of some 70 KiB, written in many appends: its bytes, the head after each, and where each
+/// ends.
+fn long_journal() -> (Vec<u8>, Vec<Head>, Vec<usize>) {
+    let mut head = Head {
+        update: 1,
+        generation: 1,
+        number: 0,
+        hash: [0; 32],
+    };
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&1u64.to_le_bytes());
+    bytes.extend_from_slice(&0u64.to_le_bytes());
+    bytes.extend_from_slice(&[0; 32]);
+    let (mut heads, mut ends) = (vec![head], vec![bytes.len()]);
+    let mut height = 0;
+    while bytes.len() < 70 * 1024 {
+        let many: Vec<Record> = (0..24).map(|i| sealed(height + i)).collect();
+        height += 24;
+        bytes.extend_from_slice(&frames(&mut head, &many));
+        heads.push(head);
+        ends.push(bytes.len());
+    }
+    bytes.extend_from_slice(&[0; 4096]);
+    (bytes, heads, ends)
+}
+
+/// Every byte of the last 64 KiB, against every head that could have been on disk then: nothing that
+/// the head covers is ever missing, or it is amnesia.
+#[test]
+fn a_segment_cut_at_any_byte_keeps_what_its_head_covers_or_is_lost() {
+    let (whole, heads, ends) = long_journal();
+    let end = *ends.last().unwrap();
+    let parsed = |cut: usize, head: &Head, zeroed: bool| {
+        let mut bytes = whole[..cut].to_vec();
+        if zeroed {
+            bytes.resize(whole.len(), 0);
+        }
+        parse_segment(&bytes, head)
+    };
+    for cut in end - 64 * 1024..=end {
+        // The newest head whose frames lie before the cut, and the one after it.
+        let covered = ends.iter().rposition(|e| *e <= cut).unwrap();
+        let read = parsed(cut, &heads[covered], cut % 2 == 0).expect("all that the head covers");
+        assert!(read.number >= heads[covered].number, "cut at {cut}");
+        assert!(read.end as usize <= cut, "cut at {cut}");
+        if let Some(next) = heads.get(covered + 1) {
+            let lost = parsed(cut, next, cut % 2 == 1).err();
+            assert_eq!(lost, Some(Loss::Behind), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_never_changes_what_was_promised() {
+    let (whole, heads, ends) = long_journal();
+    let end = *ends.last().unwrap();
+    let all = parse_segment(&whole, heads.last().unwrap()).unwrap_or_else(|e| panic!("{e:?}"));
+    let mut lost = 0;
+    for flip in 0..1_000usize {
+        let place = flip.wrapping_mul(7_919_017) % (end + 64);
+        let mut bent = whole.clone();
+        bent[place] ^= 1 << (flip % 8);
+        let covered = flip % heads.len();
+        match parse_segment(&bent, &heads[covered]) {
+            // Behind the head the tail may be cut, and is never another one.
+            Ok(read) => {
+                assert!(all.records.starts_with(&read.records), "bit at {place}");
+                assert!(read.number >= heads[covered].number, "bit at {place}");
+            }
+            Err(_) => {
+                assert!(
+                    place < ends[covered],
+                    "bit at {place}, head at {}",
+                    ends[covered]
+                );
+                lost += 1;
+            }
+        }
+    }
+    assert!(lost > 100, "only {lost} of 1,000 bits were found");
 }

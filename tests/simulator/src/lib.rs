@@ -14,6 +14,7 @@ mod binding;
 pub mod blocks;
 pub mod byzantine;
 pub mod checkers;
+pub mod flood;
 pub mod keys;
 mod node;
 pub mod plan;

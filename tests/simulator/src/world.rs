@@ -9,7 +9,7 @@ use certchain_consensus::{
     Event, Message, Output, ProposalRequest, Record, Sealed, TimerId, Verified, statement::Phase,
 };
 use certchain_proto::{
-    BlockHeader, Height, Outcome, ValidatorSet,
+    BlockHeader, Height, Outcome, ValidatorIndex, ValidatorSet,
     hash::{HeaderDigest, WitnessId},
 };
 
@@ -66,6 +66,10 @@ pub(super) enum What {
         node: usize,
         life: u32,
         height: Height,
+    },
+    Connected {
+        node: usize,
+        to: usize,
     },
     Report {
         node: usize,
@@ -233,6 +237,7 @@ impl World {
             | What::Executed { node, .. }
             | What::Applied { node, .. }
             | What::Cleared { node, .. }
+            | What::Connected { node, .. }
             | What::Report { node, .. }
             | What::Sealed { node, .. }
             | What::Room { node } => *node,
@@ -391,6 +396,10 @@ impl World {
             | What::Report { .. }
             | What::Sealed { .. }
             | What::Cleared { .. } => Ok(()),
+            What::Connected { node, to } => {
+                let validator = ValidatorIndex::new(to as u16);
+                self.step(node, Event::Connected { validator })
+            }
             What::AskBlocks { of, from, height } => {
                 self.send_blocks(of, from, height);
                 Ok(())
@@ -475,7 +484,10 @@ impl World {
                     self.crash(node, away_ms);
                 }
             }
-            Trouble::Partition { side, lasts_ms } => self.split = Some((side, self.now + lasts_ms)),
+            Trouble::Partition { side, lasts_ms } => {
+                self.split = Some((side, self.now + lasts_ms));
+                self.reconnect_after(lasts_ms);
+            }
             Trouble::OneWay { unheard, lasts_ms } => {
                 self.unheard = Some((unheard, self.now + lasts_ms));
             }
@@ -505,6 +517,18 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// When a split ends, connections are made anew; some notice soon, some only by repeats.
+    fn reconnect_after(&mut self, lasts_ms: u64) {
+        for node in 0..self.plan.n {
+            for to in (0..self.plan.n).filter(|to| *to != node) {
+                if self.rng.coin() {
+                    let delay = lasts_ms + self.rng.between(0, 500);
+                    self.after(delay, What::Connected { node, to });
+                }
+            }
+        }
     }
 
     pub fn crash(&mut self, node: usize, away_ms: u64) {
@@ -736,6 +760,7 @@ fn numbers(event: &Event) -> [u64; 4] {
         Event::Executed { header, .. } => [106, front(header.as_bytes()), 0, 0],
         Event::Sealed(s) => [107, s.header.height.get(), 0, 0],
         Event::Applied { height } => [108, height.get(), 0, 0],
+        Event::Connected { validator } => [111, u64::from(validator.get()), 0, 0],
         Event::WorkChanged { pending } => [109, u64::from(*pending), 0, 0],
         Event::AmnesiaCleared { height } => [110, height.get(), 0, 0],
     }

@@ -13,6 +13,7 @@ pub mod damage;
 pub mod fixtures;
 pub mod http;
 pub mod issuing;
+pub mod links;
 pub mod load;
 pub mod network;
 pub mod node;
@@ -22,5 +23,6 @@ pub mod wait;
 
 pub use client::Client;
 pub use fixtures::{Account, Office};
+pub use links::Links;
 pub use network::{Cluster, ClusterOptions};
 pub use node::Node;

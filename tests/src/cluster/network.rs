@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    Node, Office,
+    Links, Node, Office,
     binaries::workspace,
     check::{CHAINS, agreement_on},
     node::run,
@@ -50,6 +50,8 @@ pub struct ClusterOptions {
     pub limits: Limits,
     /// What the nodes log.
     pub log: String,
+    /// Whether nodes reach each other through [`Links`], which can be cut.
+    pub linked: bool,
     /// Where the folder of the cluster is made; left out: where the system has temporary files.
     pub parent: Option<PathBuf>,
 }
@@ -71,6 +73,7 @@ impl Default for ClusterOptions {
             },
             limits: Limits::default(),
             log: "info".to_owned(),
+            linked: false,
             parent: None,
         }
     }
@@ -113,6 +116,7 @@ pub struct Cluster {
     pub genesis: Genesis,
     /// Who registers people.
     pub office: Arc<Office>,
+    links: Option<Links>,
     // After the nodes, so that the folder goes away when they have ended.
     folder: TempDir,
     done: bool,
@@ -161,7 +165,13 @@ impl Cluster {
         for node in &nodes {
             join(node, &nodes, &genesis, &options.log).await?;
         }
+        let links = if options.linked {
+            Some(link(&nodes).await?)
+        } else {
+            None
+        };
         Ok(Self {
+            links,
             nodes,
             genesis,
             office: Arc::new(office),
@@ -186,6 +196,14 @@ impl Cluster {
         )
         .await?;
         Ok(node)
+    }
+
+    /// The links between its nodes.
+    ///
+    /// # Errors
+    /// If the cluster was not made with them.
+    pub fn links(&self) -> anyhow::Result<&Links> {
+        self.links.as_ref().context("the cluster is not linked")
     }
 
     /// The cluster's folder.
@@ -432,6 +450,29 @@ fn table(name: &str, values: &Value) -> anyhow::Result<String> {
         writeln!(text, "{key} = {value}")?;
     }
     Ok(text)
+}
+
+/// Puts links between nodes, in the place of the addresses that each has of the others.
+async fn link(nodes: &[Node]) -> anyhow::Result<Links> {
+    let addresses: Vec<_> = nodes.iter().map(|node| node.addresses.listen).collect();
+    let links = Links::open(&addresses).await?;
+    for (dialler, node) in nodes.iter().enumerate() {
+        let mut config = fs::read_to_string(&node.config)?;
+        for (dialled, address) in addresses.iter().enumerate() {
+            if dialled != dialler {
+                let known = format!("address = \"{}\"", NetAddress::from(*address));
+                ensure!(
+                    config.contains(&known),
+                    "{} does not list {known}",
+                    node.name
+                );
+                let door = NetAddress::from(links.door(dialler, dialled)?);
+                config = config.replace(&known, &format!("address = \"{door}\""));
+            }
+        }
+        fs::write(&node.config, config)?;
+    }
+    Ok(links)
 }
 
 /// Gives a node the genesis, its peers and a log level.

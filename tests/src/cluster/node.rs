@@ -188,6 +188,22 @@ impl Node {
         self.hold_ports()
     }
 
+    /// Stops the process where it stands.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.process.as_ref().context("it does not run")?.freeze()
+    }
+
+    /// Lets a frozen process go on.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.process.as_ref().context("it does not run")?.resume()
+    }
+
     /// Asks it to end and waits until it has.
     ///
     /// # Errors

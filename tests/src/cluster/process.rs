@@ -75,6 +75,22 @@ impl Process {
         Ok(kill_process(Pid::from_child(&self.child), Signal::TERM)?)
     }
 
+    /// Stops it where it stands (SIGSTOP), until [`Self::resume`].
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::STOP)?)
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), Signal::CONT)?)
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certchain_simulator::{self as simulator, Bug};
+use certchain_simulator_planted::{self as simulator, Bug};
 
 /// Seeds to try before a bug counts as missed.
 const SEEDS: u64 = 1_000;

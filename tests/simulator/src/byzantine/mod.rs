@@ -21,6 +21,7 @@ mod ignored_certificate;
 mod late_votes;
 mod letter;
 mod limit;
+mod lonely_commit;
 mod lying_sync;
 mod memory;
 mod mute;

@@ -44,6 +44,7 @@ ways! {
     mute::Mute,
     echo_storm::EchoStorm,
     chosen_parents::ChosenParents,
+    lonely_commit::LonelyCommit,
 }
 
 /// Number of ways.

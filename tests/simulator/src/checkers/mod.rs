@@ -5,6 +5,7 @@ mod agreement;
 mod bounds;
 mod durability;
 mod followers;
+mod model;
 mod openings;
 mod order;
 mod votes;
@@ -19,7 +20,7 @@ use certchain_proto::{Height, PrepareVote, ValidatorSet, certificate::SignatureV
 use super::blocks::Block;
 
 pub use self::{agreement::Agreement, votes::Votes};
-use self::{followers::Followers, openings::Openings, order::Order};
+use self::{followers::Followers, model::Model, openings::Openings, order::Order};
 
 /// A rule that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub fn quorum(n: usize) -> usize {
 pub struct Checkers {
     agreement: Agreement,
     followers: Followers,
+    model: Model,
     openings: Openings,
     order: Order,
     votes: Votes,
@@ -59,6 +61,7 @@ impl Checkers {
         Self {
             agreement: Agreement::new(validators),
             followers: Followers::new(n),
+            model: Model::new(n, byzantine.clone()),
             openings: Openings::new(n),
             order: Order::new(n),
             votes: Votes::new(n, byzantine),
@@ -80,6 +83,7 @@ impl Checkers {
             return Ok(()); // a relayed NEW-VIEW
         }
         durability::check(node, message, journal, body_stored)?;
+        let again = self.votes.has_said(node, &message.statement());
         self.openings.knows(node, message);
         for statement in own_within(message) {
             self.votes.says_within(node, statement)?;
@@ -87,7 +91,12 @@ impl Checkers {
         self.openings.sent(node, message, &self.votes)?;
         let below = message.view().previous().unwrap_or_default();
         let entered = self.openings.knows_opening(node, message.height(), below);
-        self.votes.sent(node, message, entered)
+        self.votes.sent(node, message, entered)?;
+        if again {
+            return Ok(());
+        }
+        let offset = self.order.offset(message.height());
+        self.model.sent(node, message, journal, offset)
     }
 
     /// An honest node that decides `height` is about to hear something.

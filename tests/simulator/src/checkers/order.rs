@@ -36,7 +36,7 @@ impl Order {
             let height = header.height;
             Err(Violation(format!("node {node}, height {height}: {what}")))
         };
-        let offset = self.offset(header);
+        let offset = self.offset(header.height);
         if header.offset != offset {
             return fail(format!("offset {}, it must be {offset}", header.offset));
         }
@@ -54,10 +54,10 @@ impl Order {
         Ok(())
     }
 
-    /// Rule PR-2, from the two blocks below.
-    fn offset(&self, header: &BlockHeader) -> u64 {
+    /// Rule PR-2: where the order of primaries starts at a height, from the two blocks below.
+    pub fn offset(&self, height: Height) -> u64 {
         let below = |steps: u64| {
-            let height = header.height.get().checked_sub(steps)?;
+            let height = height.get().checked_sub(steps)?;
             self.headers.get(&Height::new(height))
         };
         let Some(parent) = below(1) else {
@@ -65,7 +65,7 @@ impl Order {
         };
         let before = below(2).map_or(0, |h| h.view.get());
         let finished_by_others = u64::from(parent.parent_view.get().saturating_sub(before));
-        let rotates = header.height.get().is_multiple_of(Plan::params().rotation);
+        let rotates = height.get().is_multiple_of(Plan::params().rotation);
         parent.offset + u64::from(parent.view.get()) + finished_by_others + u64::from(rotates)
     }
 }

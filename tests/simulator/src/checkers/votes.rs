@@ -74,10 +74,14 @@ impl Votes {
         Ok(())
     }
 
+    /// Whether this one said this.
+    pub fn has_said(&self, node: usize, statement: &Statement) -> bool {
+        self.said.get(&(node, statement.slot())) == Some(statement)
+    }
+
     /// Whether an honest one said this, or it is of one that may say anything.
     pub fn may_have_said(&self, node: usize, statement: &Statement) -> bool {
-        self.byzantine.contains(&node)
-            || self.said.get(&(node, statement.slot())) == Some(statement)
+        self.byzantine.contains(&node) || self.has_said(node, statement)
     }
 
     /// Whether a quorum may have voted PREPARE for this header in this view.
