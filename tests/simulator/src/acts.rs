@@ -397,6 +397,7 @@ impl World {
         let amnesia = self.nodes[node]
             .disk
             .journal
+            .records()
             .iter()
             .rev()
             .find_map(|r| match r {

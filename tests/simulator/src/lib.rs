@@ -15,6 +15,7 @@ pub mod blocks;
 pub mod byzantine;
 pub mod checkers;
 pub mod flood;
+pub mod journal;
 pub mod keys;
 mod node;
 pub mod plan;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use certchain_consensus::{
     BodyRequest, Contents, Engine, EngineConfig, Head, Journal, JournalError, Output, Params,
-    Promises, Record, Recovered, TimerId, TimerKind,
+    Record, Recovered, TimerId, TimerKind,
 };
 use certchain_proto::{
     BlockHeader, Height, TimeMs, ValidatorIndex, ValidatorSet, View,
@@ -15,6 +15,7 @@ use super::{
     binding,
     blocks::{Block, GENESIS_TIME, chain, genesis},
     byzantine::Behaviour,
+    journal::JournalFile,
     keys::{Scheme, signer},
 };
 
@@ -22,7 +23,7 @@ use super::{
 #[derive(Debug)]
 pub struct Disk {
     /// Our promises.
-    pub journal: Vec<Record>,
+    pub journal: JournalFile,
     /// Bodies that we voted for.
     pub bodies: BTreeMap<HeaderDigest, Contents>,
     /// Committed blocks, genesis first.
@@ -103,7 +104,7 @@ impl Node {
             other_release: false,
             paused_until: 0,
             disk: Disk {
-                journal: Vec::new(),
+                journal: JournalFile::default(),
                 bodies: BTreeMap::new(),
                 ledger: vec![genesis()],
             },
@@ -181,7 +182,7 @@ impl Node {
         };
         let recovered = Recovered {
             head,
-            records: self.disk.journal.clone(),
+            records: self.disk.journal.records().to_vec(),
         };
         let key = Box::new(signer(scheme, self.index));
         let engine = Engine::new(config, recovered, key).map_err(|e| e.to_string())?;
@@ -205,7 +206,7 @@ impl Node {
 
     /// The disk loses the journal, and the node notices at its start.
     pub fn forget(&mut self, nonce: [u8; 32]) {
-        self.disk.journal = vec![Record::Amnesia { nonce }];
+        self.disk.journal.lose(nonce);
     }
 
     /// The ledger comes back without its last blocks, as from a copy.
@@ -216,15 +217,14 @@ impl Node {
 
     /// Rewrites the journal with what binds.
     pub fn compact(&mut self) -> Result<(), String> {
-        let promises = Promises::replay(&self.disk.journal).map_err(|e| e.to_string())?;
-        let live = promises.live_records();
-        let (before, after) = (binding::of(&self.disk.journal), binding::of(&live));
+        let before = binding::of(self.disk.journal.records());
+        self.disk.journal.rewrite()?;
+        let after = binding::of(self.disk.journal.records());
         if before != after {
             return Err(format!(
                 "a rewritten journal binds otherwise: {before:?} became {after:?}"
             ));
         }
-        self.disk.journal = live;
         Ok(())
     }
 
@@ -247,7 +247,7 @@ impl Node {
 #[derive(Debug)]
 pub struct DiskJournal<'a> {
     /// The records.
-    pub records: &'a mut Vec<Record>,
+    pub file: &'a mut JournalFile,
     /// A crash while writing leaves this many of them.
     pub torn_after: Option<usize>,
     /// There is no room.
@@ -260,7 +260,7 @@ impl Journal for DiskJournal<'_> {
             return Err(JournalError::NoRoom { needed: 1 });
         }
         let kept = self.torn_after.unwrap_or(records.len()).min(records.len());
-        self.records.extend_from_slice(&records[..kept]);
+        self.file.append(&records[..kept]);
         match self.torn_after {
             None => Ok(()),
             Some(_) => Err(JournalError::Failed(std::io::ErrorKind::Interrupted)),

@@ -272,7 +272,7 @@ impl Twins {
 
     fn output(&mut self, process: usize, out: Output) -> Result<(), Violation> {
         let mut journal = DiskJournal {
-            records: &mut self.processes[process].node.disk.journal,
+            file: &mut self.processes[process].node.disk.journal,
             torn_after: None,
             full: false,
         };

@@ -631,9 +631,9 @@ impl World {
             Some(CrashPoint::TornJournal(records)) => Some(records),
             Some(CrashPoint::AfterJournal | CrashPoint::MidActions(_)) | None => None,
         };
-        let before = self.nodes[node].disk.journal.len();
+        let before = self.nodes[node].disk.journal.records().len();
         let mut journal = DiskJournal {
-            records: &mut self.nodes[node].disk.journal,
+            file: &mut self.nodes[node].disk.journal,
             torn_after,
             full,
         };
@@ -673,7 +673,8 @@ impl World {
         let Some((other_release, away_ms)) = self.nodes[node].ambush else {
             return false;
         };
-        let written = self.nodes[node].disk.journal.get(before..).unwrap_or(&[]);
+        let journal = self.nodes[node].disk.journal.records();
+        let written = journal.get(before..).unwrap_or(&[]);
         let commits = written
             .iter()
             .any(|r| matches!(r, Record::Signed(m) if matches!(m.as_ref(), Message::Commit(_))));

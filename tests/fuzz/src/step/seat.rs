@@ -12,6 +12,7 @@ use certchain_proto::{
 };
 use certchain_simulator::{
     blocks::{Block, chain, genesis},
+    journal::JournalFile,
     keys::{Scheme, signer},
     plan::Plan,
 };
@@ -46,7 +47,7 @@ pub enum Question {
 #[derive(Debug, Default)]
 pub struct Disk {
     /// What it holds.
-    pub records: Vec<Record>,
+    pub journal: JournalFile,
     /// There is no room.
     pub full: bool,
     /// The next write ends after this many records, and the process with it.
@@ -59,7 +60,7 @@ impl Journal for Disk {
             return Err(JournalError::NoRoom { needed: 1 });
         }
         let kept = self.torn.unwrap_or(records.len()).min(records.len());
-        self.records.extend_from_slice(&records[..kept]);
+        self.journal.append(&records[..kept]);
         match self.torn.take() {
             None => Ok(()),
             Some(_) => Err(JournalError::Failed(std::io::ErrorKind::Interrupted)),
@@ -110,7 +111,7 @@ fn engine(index: usize, validators: &ValidatorSet, ledger: &[Block], disk: &Disk
     };
     let recovered = Recovered {
         head,
-        records: disk.records.clone(),
+        records: disk.journal.records().to_vec(),
     };
     let key = Box::new(signer(Scheme::Fast, index));
     Engine::new(config, recovered, key).expect("an engine starts on what it wrote itself")
@@ -146,8 +147,7 @@ impl Seat {
 
     /// Rewrites the journal with what binds.
     pub fn compact(&mut self) {
-        let promises = Promises::replay(&self.disk.records).expect("its own journal");
-        self.disk.records = promises.live_records();
+        self.disk.journal.rewrite().expect("its own journal");
     }
 
     /// Its last block.
@@ -171,7 +171,7 @@ impl Seat {
 
     /// The nonce of a lost journal, if the notice is not known to be committed.
     pub fn amnesia(&self) -> Option<[u8; 32]> {
-        let promises = Promises::replay(&self.disk.records).expect("its own journal");
+        let promises = Promises::replay(self.disk.journal.records()).expect("its own journal");
         promises.amnesia()
     }
 }

@@ -118,7 +118,7 @@ impl World {
             self.transactions += 1;
             let mut nonce = [0xa5; 32];
             nonce[..8].copy_from_slice(&self.transactions.to_le_bytes());
-            self.seat(i).disk.records = vec![Record::Amnesia { nonce }];
+            self.seat(i).disk.journal.lose(nonce);
         }
         self.restart(i);
     }
@@ -169,9 +169,9 @@ impl World {
                 held
             }
         };
-        let before = seat.disk.records.len();
+        let before = seat.disk.journal.records().len();
         let committed = out.commit(&mut seat.disk);
-        let written: Vec<Statement> = seat.disk.records[before..]
+        let written: Vec<Statement> = seat.disk.journal.records()[before..]
             .iter()
             .filter_map(|record| match record {
                 Record::Signed(message) => Some(message.statement()),
@@ -268,7 +268,7 @@ impl World {
         if self.sound {
             let known = |digest| seat.bodies.contains_key(&digest);
             let stored = message.header().is_some_and(known);
-            let sent = self.checkers.sent(i, message, &seat.disk.records, stored);
+            let sent = self.checkers.sent(i, message, &seat.disk.journal, stored);
             holds(sent);
         } else if usize::from(message.signer().get()) == i {
             holds(self.votes.sent(i, message, true));

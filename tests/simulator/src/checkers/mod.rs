@@ -13,11 +13,11 @@ mod votes;
 use std::fmt;
 
 use certchain_consensus::{
-    Load, Message, Record, Status, TimerId, message::PreparedCertificate, statement::Statement,
+    Load, Message, Status, TimerId, message::PreparedCertificate, statement::Statement,
 };
 use certchain_proto::{Height, PrepareVote, ValidatorSet, certificate::SignatureVerifier};
 
-use super::blocks::Block;
+use super::{blocks::Block, journal::JournalFile};
 
 pub use self::{agreement::Agreement, votes::Votes};
 use self::{followers::Followers, model::Model, openings::Openings, order::Order};
@@ -76,13 +76,13 @@ impl Checkers {
         &mut self,
         node: usize,
         message: &Message,
-        journal: &[Record],
+        journal: &JournalFile,
         body_stored: bool,
     ) -> Result<(), Violation> {
         if usize::from(message.signer().get()) != node {
             return Ok(()); // a relayed NEW-VIEW
         }
-        durability::check(node, message, journal, body_stored)?;
+        durability::check(node, message, journal.records(), body_stored)?;
         let again = self.votes.has_said(node, &message.statement());
         self.openings.knows(node, message);
         for statement in own_within(message) {
@@ -96,7 +96,7 @@ impl Checkers {
             return Ok(());
         }
         let offset = self.order.offset(message.height());
-        self.model.sent(node, message, journal, offset)
+        self.model.sent(node, message, journal.written(), offset)
     }
 
     /// An honest node that decides `height` is about to hear something.

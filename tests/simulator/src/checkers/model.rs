@@ -28,7 +28,7 @@ impl Model {
         }
     }
 
-    /// An honest node says something; `offset` is where the order of primaries starts at its height.
+    /// An honest node says something, having ever `written` this to its journal; `offset` is where the order of primaries starts at its height.
     ///
     /// # Errors
     /// If it is no step of the model, or leads to where a claim of the safety argument fails.
@@ -36,22 +36,23 @@ impl Model {
         &mut self,
         node: usize,
         message: &Message,
-        journal: &[Record],
+        written: &[Record],
         offset: u64,
     ) -> Result<(), Violation> {
         let played = self.heights.entry(message.height()).or_insert_with(|| {
             let offset = usize::try_from(offset % self.n.max(1) as u64).unwrap_or(0);
             Played::new(Setup::new(self.n, &self.byzantine, offset))
         });
-        // In the order of writing: after a crash things are first sent in the order of repeats.
-        let written = journal.iter().filter_map(|record| match record {
+        // In the order of writing: after a crash things are first sent in the order of repeats, and a
+        // rewritten journal has an order of its own and no longer all of it.
+        let statements = written.iter().filter_map(|record| match record {
             Record::Signed(signed) if signed.height() == message.height() => Some(signed.as_ref()),
             _ => None,
         });
-        let before = written.take_while(|signed| *signed != message);
+        let before = statements.take_while(|signed| *signed != message);
         let said = before
             .chain(std::iter::once(message))
-            .try_for_each(|said| played.hears(node, said, journal));
+            .try_for_each(|said| played.hears(node, said, written));
         said.map_err(|what| {
             let (height, view) = (message.height(), message.view());
             Violation(format!(
@@ -79,7 +80,7 @@ impl Played {
         }
     }
 
-    fn hears(&mut self, node: usize, message: &Message, journal: &[Record]) -> Result<(), String> {
+    fn hears(&mut self, node: usize, message: &Message, written: &[Record]) -> Result<(), String> {
         match message {
             Message::PrePrepare(m) => {
                 let block = self.name(&m.header, true)?;
@@ -87,7 +88,7 @@ impl Played {
             }
             Message::Prepare(m) => {
                 if !self.names.contains_key(&m.vote.header) {
-                    self.name_from(journal, m.vote.header)?;
+                    self.name_from(written, m.vote.header)?;
                 }
                 let (who, view) = (node, small(m.vote.view)?);
                 let block = self.named(m.vote.header)?;
@@ -181,8 +182,8 @@ impl Played {
     }
 
     /// The header that a PREPARE names lies in the journal of its sender (J-1).
-    fn name_from(&mut self, journal: &[Record], digest: HeaderDigest) -> Result<(), String> {
-        let header = journal.iter().rev().find_map(|record| match record {
+    fn name_from(&mut self, written: &[Record], digest: HeaderDigest) -> Result<(), String> {
+        let header = written.iter().rev().find_map(|record| match record {
             Record::Header(header) if header.digest() == digest => Some(header),
             _ => None,
         });
