@@ -12,15 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use certchain_ledger::state::rocks::{
-    BLOCK_CACHE_BYTES, COLUMN_FAMILY, RocksBuckets, column_options,
-};
 use certchain_ledger::state::{DEFAULT_WINDOW, StateKey, StateTree};
+use certchain_ledger::store::{Batch, StateBuckets, Store, StoreOptions};
 use certchain_proto::hash::ValueHash;
-use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions};
 
 const BATCH: u64 = 1_000;
-const CHAIN: [u8; 4] = [0, 0, 0, 1];
+const CHAIN: u16 = 1;
 
 type Update = (StateKey, Option<ValueHash>);
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -46,9 +43,9 @@ fn main() -> Outcome<()> {
     let temporary = std::env::temp_dir().join(format!("state-tree-{}", std::process::id()));
     let directory = arguments.next().map_or(temporary, PathBuf::from);
 
-    let db = open(&directory)?;
-    let mut tree = StateTree::open(buckets(&db)?, None, DEFAULT_WINDOW)?;
-    let load = run(&mut tree, &db, keys.div_ceil(BATCH), false, |batch| {
+    let store = open(&directory)?;
+    let mut tree = StateTree::open(buckets(&store), None, DEFAULT_WINDOW)?;
+    let load = run(&mut tree, &store, keys.div_ceil(BATCH), false, |batch| {
         (batch * BATCH..(batch + 1) * BATCH)
             .map(|index| update(index, 0))
             .collect()
@@ -64,13 +61,13 @@ fn main() -> Outcome<()> {
             .map(|index| update(index, salt + batch))
             .collect()
     };
-    let updates = run(&mut tree, &db, batches, false, |batch| {
+    let updates = run(&mut tree, &store, batches, false, |batch| {
         pick(batch, 1_000_000)
     })?;
-    let synced = run(&mut tree, &db, batches, true, |batch| {
+    let synced = run(&mut tree, &store, batches, true, |batch| {
         pick(batch, 2_000_000)
     })?;
-    let inserts = run(&mut tree, &db, batches, false, |batch| {
+    let inserts = run(&mut tree, &store, batches, false, |batch| {
         let start = keys.next_multiple_of(BATCH) + batch * BATCH;
         (start..start + BATCH)
             .map(|index| update(index, 0))
@@ -92,10 +89,10 @@ fn main() -> Outcome<()> {
     }
     let prove_us = started.elapsed().as_secs_f64() * 1e6 / 1e4;
     drop(tree);
-    drop(db);
-    let db = open(&directory)?;
+    drop(store);
+    let store = open(&directory)?;
     let started = Instant::now();
-    let tree = StateTree::open(buckets(&db)?, newest, DEFAULT_WINDOW)?;
+    let tree = StateTree::open(buckets(&store), newest, DEFAULT_WINDOW)?;
     let open_ms = started.elapsed().as_secs_f64() * 1e3;
     let fresh_memory = tree.memory();
 
@@ -140,25 +137,17 @@ fn main() -> Outcome<()> {
     }
     println!("}}");
     drop(tree);
-    drop(db);
+    drop(store);
     std::fs::remove_dir_all(&directory)?;
     Ok(())
 }
 
-fn open(directory: &Path) -> Outcome<Arc<DB>> {
-    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.increase_parallelism(2);
-    let columns = [(COLUMN_FAMILY, column_options(&cache))];
-    Ok(Arc::new(DB::open_cf_with_opts(
-        &options, directory, columns,
-    )?))
+fn open(directory: &Path) -> Outcome<Arc<Store>> {
+    Ok(Store::open(directory, &StoreOptions::default())?)
 }
 
-fn buckets(db: &Arc<DB>) -> Outcome<RocksBuckets> {
-    Ok(RocksBuckets::new(Arc::clone(db), COLUMN_FAMILY, &CHAIN)?)
+fn buckets(store: &Arc<Store>) -> StateBuckets {
+    StateBuckets::new(Arc::clone(store), CHAIN)
 }
 
 /// The key of a number is a hash, as keys are that users choose.
@@ -181,14 +170,12 @@ fn random(parts: &[&[u8]]) -> u64 {
 
 /// Applies batches; making them is not measured.
 fn run(
-    tree: &mut StateTree<RocksBuckets>,
-    db: &DB,
+    tree: &mut StateTree<StateBuckets>,
+    store: &Store,
     batches: u64,
     sync: bool,
     make: impl Fn(u64) -> Vec<Update>,
 ) -> Outcome<Figures> {
-    let mut options = WriteOptions::default();
-    options.set_sync(sync);
     let before = tree.counters();
     let (mut apply, mut commit, mut write) = (0.0, 0.0, 0.0);
     let (mut changes, mut bytes, mut processor) = (0, 0, 0.0);
@@ -201,10 +188,10 @@ fn run(
         let applied = Instant::now();
         let writes = tree.commit(pending)?;
         let committed = Instant::now();
-        let mut record = WriteBatch::default();
-        tree.store().append(&writes, &mut record)?;
-        bytes += record.size_in_bytes();
-        db.write_opt(record, &options)?;
+        let mut record = Batch::default();
+        tree.store().append(&writes, &mut record);
+        bytes += record.bytes();
+        store.write(record, sync)?;
         write += committed.elapsed().as_secs_f64();
         apply += (applied - started).as_secs_f64();
         commit += (committed - applied).as_secs_f64();

@@ -37,11 +37,11 @@ pub mod state;
 pub mod versioned;
 pub mod view;
 
-#[cfg(feature = "store")]
+#[cfg(feature = "chain")]
 pub mod audit;
-#[cfg(feature = "store")]
+#[cfg(feature = "chain")]
 pub mod chain;
-#[cfg(feature = "store")]
+#[cfg(feature = "chain")]
 pub mod store;
 
 mod context_hash;

@@ -1,15 +1,14 @@
 //! Main's anchors against the side chains of the same database.
 
-use std::path::Path;
-
 use certchain_proto::ChainId;
-use rocksdb::{Direction, IteratorMode};
 
-use super::{AuditOptions, Failure};
+#[cfg(feature = "store")]
+use super::AuditOptions;
+use super::Failure;
 use crate::{
     chain::{Stored, chain_number, head_pointer, header, number_key},
     side_chains::{ANCHOR, AnchorRecord},
-    store::{Store, StoreError, VALUES},
+    store::{Range, Store, StoreError, VALUES},
 };
 
 /// What the comparison of anchors found.
@@ -28,8 +27,9 @@ pub struct AnchorReport {
 ///
 /// # Errors
 /// The first anchor that names another block than the side chain holds, at its height on main.
+#[cfg(feature = "store")]
 pub fn compare_anchors(
-    path: &Path,
+    path: &std::path::Path,
     main: &str,
     options: AuditOptions,
 ) -> Result<AnchorReport, Failure> {
@@ -38,7 +38,19 @@ pub fn compare_anchors(
         reason: error.to_string(),
     };
     let store = Store::open_read_only(path, &options.store).map_err(unknown)?;
-    let (number, _) = chain_number(&store, main)
+    compare_anchors_of(&store, main)
+}
+
+/// [`compare_anchors`] for a store that is open.
+///
+/// # Errors
+/// As there.
+pub fn compare_anchors_of(store: &Store, main: &str) -> Result<AnchorReport, Failure> {
+    let unknown = |error: StoreError| Failure {
+        height: None,
+        reason: error.to_string(),
+    };
+    let (number, _) = chain_number(store, main)
         .map_err(unknown)?
         .ok_or_else(|| Failure {
             height: None,
@@ -46,14 +58,11 @@ pub fn compare_anchors(
         })?;
     let chains = store.chains().map_err(unknown)?;
     let prefix = number_key(number, &[&[ANCHOR]]);
-    let mode = IteratorMode::From(&prefix, Direction::Forward);
-    let column = store.column(VALUES).map_err(unknown)?;
     let mut report = AnchorReport::default();
-    for item in store.db().iterator_cf(column, mode) {
-        let (key, bytes) = item.map_err(|error| unknown(error.into()))?;
-        let Some(rest) = key.strip_prefix(&prefix[..]) else {
-            break;
-        };
+    let range = Range::Bulk { prefix: &prefix };
+    for entry in store.scan(VALUES, range).map_err(unknown)? {
+        let (key, bytes) = entry.map_err(unknown)?;
+        let rest = key.get(prefix.len()..).unwrap_or_default();
         let Some((chain, record)) = decode(rest, &bytes) else {
             let reason = "an anchor is malformed".to_owned();
             return Err(Failure {
@@ -66,12 +75,12 @@ pub fn compare_anchors(
             report.not_followed += 1;
             continue;
         };
-        let (head, _) = head_pointer(&store, side.number).map_err(unknown)?;
+        let (head, _) = head_pointer(store, side.number).map_err(unknown)?;
         if record.height > head {
             report.ahead += 1;
             continue;
         }
-        let block = header(&store, side.number, record.height).map_err(unknown)?;
+        let block = header(store, side.number, record.height).map_err(unknown)?;
         let Some(block) = block else {
             let reason = format!(
                 "chain {} has no block {}, which is anchored here",

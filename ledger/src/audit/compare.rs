@@ -4,17 +4,14 @@
 use std::sync::Arc;
 
 use certchain_proto::{Height, codec};
-use rocksdb::{Direction, IteratorMode, ReadOptions};
 
 use super::replay::Replay;
 use crate::{
     chain::{Stored, number_key},
-    state::{
-        StateTree,
-        rocks::{self, RocksBuckets},
-    },
+    state::StateTree,
     store::{
-        BODIES, Body, HEADERS, HISTORY, INDEX, MAX_BODY_BYTES, PAST_VALUES, RECEIPTS, Store, VALUES,
+        BODIES, Body, Column, HEADERS, HISTORY, INDEX, MAX_BODY_BYTES, PAST_VALUES, RECEIPTS,
+        Range, StateBuckets, Store, VALUES,
     },
 };
 
@@ -53,21 +50,15 @@ pub(super) fn everything(
 fn scan(
     store: &Store,
     number: u16,
-    column: &'static str,
+    column: Column,
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
 ) -> Result<(), String> {
-    let handle = store.column(column).map_err(|error| error.to_string())?;
     let prefix = number_key(number, &[]);
-    let mut options = ReadOptions::default();
-    options.set_readahead_size(2 << 20);
-    options.fill_cache(false);
-    let mode = IteratorMode::From(&prefix, Direction::Forward);
-    for item in store.db().iterator_cf_opt(handle, options, mode) {
-        let (key, value) = item.map_err(|error| format!("column {column}: {error}"))?;
-        let Some(rest) = key.strip_prefix(&prefix[..]) else {
-            break;
-        };
-        visit(rest, &value)?;
+    let range = Range::Bulk { prefix: &prefix };
+    let failed = |error| format!("column {column}: {error}");
+    for entry in store.scan(column, range).map_err(failed)? {
+        let (key, value) = entry.map_err(failed)?;
+        visit(key.get(prefix.len()..).unwrap_or_default(), &value)?;
     }
     Ok(())
 }
@@ -129,9 +120,7 @@ fn compare_bodies(store: &Store, number: u16, replay: &Replay<'_>) -> Result<(),
 /// Rebuilds the stored tree, which hashes every leaf, under the root of the replay.
 fn compare_tree(store: &Arc<Store>, number: u16, replay: &Replay<'_>) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
-    let prefix = number.to_be_bytes();
-    let buckets = RocksBuckets::new(Arc::clone(store.db()), rocks::COLUMN_FAMILY, &prefix)
-        .map_err(|error| text(&error))?;
+    let buckets = StateBuckets::new(Arc::clone(store), number);
     let head = replay.head();
     StateTree::open(buckets, Some((head.height(), head.outcome.state_root)), 1)
         .map(|_| ())

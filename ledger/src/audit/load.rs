@@ -9,7 +9,7 @@ use crate::{
     chain::{body_key, header, number_key},
     evidence::SealedHeader,
     signatures::{TransactionVerifier, VerifiedTransaction},
-    store::{BODIES, Body, MAX_BODY_BYTES, RECEIPTS, Store, StoreError},
+    store::{BODIES, Body, MAX_BODY_BYTES, RECEIPTS, Store},
 };
 
 /// Heights that one thread takes at a time: enough signatures for batches, few enough bytes.
@@ -127,19 +127,19 @@ type Parts = (SealedHeader, Body, Vec<u8>, Vec<Transaction>);
 fn read_block(store: &Store, number: u16, height: Height) -> Result<Parts, String> {
     let sealed = header(store, number, height).map_err(|error| error.to_string())?;
     let sealed = sealed.ok_or("the header is missing")?;
-    let read = |column, key: Vec<u8>| -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(store.db().get_cf(store.column(column)?, key)?)
-    };
-    let body = read(BODIES, body_key(number, height, &sealed.header.digest()))
+    let body = store
+        .get(BODIES, body_key(number, height, &sealed.header.digest()))
         .map_err(|error| error.to_string())?
         .ok_or("the body is missing, or the header was changed")?;
     let mut body: Body = codec::decode(&body, MAX_BODY_BYTES).map_err(|error| error.to_string())?;
     if body.header != sealed.header {
         return Err("header and body do not belong together".to_owned());
     }
-    let receipts = read(RECEIPTS, number_key(number, &[&height.to_be_bytes()]))
+    let receipts = store
+        .get(RECEIPTS, number_key(number, &[&height.to_be_bytes()]))
         .map_err(|error| error.to_string())?
-        .ok_or("the receipts are missing")?;
+        .ok_or("the receipts are missing")?
+        .to_vec();
     let transactions = std::mem::take(&mut body.transactions)
         .iter()
         .enumerate()

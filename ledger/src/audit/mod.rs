@@ -11,7 +11,7 @@ mod compare;
 mod load;
 mod replay;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use certchain_proto::{ChainId, Height};
 
@@ -22,7 +22,9 @@ use crate::{
     store::{Store, StoreError, StoreOptions},
 };
 
-pub use anchors::{AnchorReport, compare_anchors};
+#[cfg(feature = "store")]
+pub use anchors::compare_anchors;
+pub use anchors::{AnchorReport, compare_anchors_of};
 use replay::{Replay, Rules};
 
 /// How an audit works.
@@ -99,6 +101,17 @@ pub struct AuditReport {
 }
 
 impl AuditReport {
+    /// Of a chain of which nothing has been read.
+    fn new(genesis: &GenesisBlock) -> Self {
+        Self {
+            chain: genesis.chain(),
+            height: Height::ZERO,
+            head: Height::ZERO,
+            transactions: 0,
+            failure: None,
+        }
+    }
+
     /// Whether everything holds.
     pub const fn holds(&self) -> bool {
         self.failure.is_none()
@@ -116,29 +129,42 @@ impl Failure {
 
 /// Audits the chain `name` of the database at `path` against a genesis. `progress` is called after
 /// every few blocks.
+#[cfg(feature = "store")]
 pub fn run(
-    path: &Path,
+    path: &std::path::Path,
     name: &str,
     genesis: &GenesisBlock,
     rules: AuditRules<'_>,
     options: AuditOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> AuditReport {
-    let mut report = AuditReport {
-        chain: genesis.chain(),
-        height: Height::ZERO,
-        head: Height::ZERO,
-        transactions: 0,
-        failure: None,
-    };
-    if let Err(failure) = audit(path, name, genesis, rules, options, progress, &mut report) {
+    match Store::open_read_only(path, &options.store) {
+        Ok(store) => run_on(&store, name, genesis, rules, options, progress),
+        Err(error) => AuditReport {
+            failure: Some(locate(path, name, &error)),
+            ..AuditReport::new(genesis)
+        },
+    }
+}
+
+/// Audits a chain of a store that is open.
+pub fn run_on(
+    store: &Arc<Store>,
+    name: &str,
+    genesis: &GenesisBlock,
+    rules: AuditRules<'_>,
+    options: AuditOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> AuditReport {
+    let mut report = AuditReport::new(genesis);
+    if let Err(failure) = audit(store, name, genesis, rules, options, progress, &mut report) {
         report.failure = Some(failure);
     }
     report
 }
 
 fn audit(
-    path: &Path,
+    store: &Arc<Store>,
     name: &str,
     genesis: &GenesisBlock,
     rules: AuditRules<'_>,
@@ -146,13 +172,11 @@ fn audit(
     progress: &mut dyn FnMut(Progress),
     report: &mut AuditReport,
 ) -> Result<(), Failure> {
-    let store =
-        Store::open_read_only(path, &options.store).map_err(|error| locate(path, name, &error))?;
     let unknown = |error: StoreError| Failure {
         height: None,
         reason: error.to_string(),
     };
-    let (number, id) = chain_number(&store, name)
+    let (number, id) = chain_number(store, name)
         .map_err(unknown)?
         .ok_or_else(|| Failure {
             height: None,
@@ -165,27 +189,28 @@ fn audit(
         let reason = format!("the database holds chain {id}, the genesis given is another");
         return Err(Failure::at(Height::ZERO, reason));
     }
-    let (head, head_id) = head_pointer(&store, number).map_err(unknown)?;
+    let (head, head_id) = head_pointer(store, number).map_err(unknown)?;
     report.head = head;
 
     let main = match rules.main {
         None => None,
         Some(main) => {
-            let (number, _) = chain_number(&store, main)
-                .map_err(unknown)?
-                .ok_or_else(|| Failure {
-                    height: None,
-                    reason: format!("the database holds no chain {main}"),
-                })?;
-            Some(MainReader::new(Arc::clone(&store), number))
+            let (number, _) =
+                chain_number(store, main)
+                    .map_err(unknown)?
+                    .ok_or_else(|| Failure {
+                        height: None,
+                        reason: format!("the database holds no chain {main}"),
+                    })?;
+            Some(MainReader::new(Arc::clone(store), number))
         }
     };
     let rules = Rules {
         application: rules.application,
         main,
     };
-    let mut replay = Replay::start(Arc::clone(&store), number, genesis, rules)?;
-    load::each_block(&store, number, head, options.threads, &mut |loaded| {
+    let mut replay = Replay::start(Arc::clone(store), number, genesis, rules)?;
+    load::each_block(store, number, head, options.threads, &mut |loaded| {
         let height = replay.next_height();
         let loaded = loaded.map_err(|reason| Failure::at(height, reason))?;
         replay
@@ -207,11 +232,12 @@ fn audit(
             "the entry of the last block names another block",
         ));
     }
-    compare::everything(&store, number, &replay).map_err(|reason| Failure::at(head, reason))
+    compare::everything(store, number, &replay).map_err(|reason| Failure::at(head, reason))
 }
 
 /// Where a database that cannot be opened is damaged: after the last block that can be read.
-fn locate(path: &Path, name: &str, error: &StoreError) -> Failure {
+#[cfg(feature = "store")]
+fn locate(path: &std::path::Path, name: &str, error: &StoreError) -> Failure {
     let reason = error.to_string();
     if !error.is_corruption() {
         return Failure {
@@ -233,5 +259,5 @@ fn locate(path: &Path, name: &str, error: &StoreError) -> Failure {
     Failure { height, reason }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "store"))]
 mod tests;

@@ -30,7 +30,7 @@ use crate::{
     merkle,
     receipt::{Receipt, encode_lines},
     state::{MemoryStore, Pending, StateKey, StateTree},
-    store::{HISTORY, INDEX, PAST_VALUES, RECEIPTS, Store},
+    store::{Column, HISTORY, INDEX, PAST_VALUES, RECEIPTS, Store},
     view::{BlockNames, ReadError, StateView, Value},
 };
 
@@ -273,7 +273,7 @@ impl<'a> Replay<'a> {
     ) -> Result<(), String> {
         for (place, lines) in batches {
             let stored = self.entry(RECEIPTS, &[&height.to_be_bytes(), &place.to_be_bytes()])?;
-            if stored != Some(encode_lines(lines)) {
+            if stored.as_deref() != Some(&encode_lines(lines)[..]) {
                 return Err(format!("the stored lines of transaction {place} are wrong"));
             }
             self.counts.receipts += 1;
@@ -287,7 +287,6 @@ impl<'a> Replay<'a> {
         height: Height,
         entries: &[(u32, u32, IndexEntry)],
     ) -> Result<(), String> {
-        let handle = self.store.column(INDEX).map_err(|e| e.to_string())?;
         for (place, number, entry) in entries {
             let at = ListPosition {
                 height,
@@ -295,7 +294,7 @@ impl<'a> Replay<'a> {
                 number: *number,
             };
             let key = list_key(self.number, &entry.owner, entry.topic, at);
-            let found = self.store.db().get_cf(handle, key);
+            let found = self.store.get(INDEX, key);
             let found = found.map_err(|error| format!("column {INDEX}: {error}"))?;
             if found.as_deref() != Some(&entry.id[..]) {
                 return Err(format!("a list does not lead to transaction {place}"));
@@ -370,13 +369,11 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn entry(&self, column: &'static str, parts: &[&[u8]]) -> Result<Option<Vec<u8>>, String> {
-        let handle = self.store.column(column).map_err(|e| e.to_string())?;
+    fn entry(&self, column: Column, parts: &[&[u8]]) -> Result<Option<Vec<u8>>, String> {
         let key = number_key(self.number, parts);
-        self.store
-            .db()
-            .get_cf(handle, key)
-            .map_err(|error| format!("column {column}: {error}"))
+        let found = self.store.get(column, key);
+        let found = found.map_err(|error| format!("column {column}: {error}"))?;
+        Ok(found.map(|bytes| bytes.to_vec()))
     }
 
     /// Compares a block's entries in the index and in the history.
@@ -391,24 +388,19 @@ impl<'a> Replay<'a> {
         if stored.as_deref() != Some(&height.to_be_bytes()) {
             return Err("the index does not lead to the block".to_owned());
         }
-        let handle = self.store.column(INDEX).map_err(|e| e.to_string())?;
         let keys: Vec<Vec<u8>> = receipts
             .iter()
             .map(|r| number_key(self.number, &[&[TRANSACTION_TAG], r.transaction.as_bytes()]))
             .collect();
-        let found = self.store.db().batched_multi_get_cf(handle, &keys, false);
+        let found = self.store.get_many(INDEX, &keys, false);
+        let found = found.map_err(|error| format!("column {INDEX}: {error}"))?;
         for (place, found) in found.into_iter().enumerate() {
-            let found = found.map_err(|error| format!("column {INDEX}: {error}"))?;
             if found.as_deref() != Some(&encode_place(height, place as u32)[..]) {
                 return Err(format!("the index does not lead to transaction {place}"));
             }
         }
-        let handle = self.store.column(HISTORY).map_err(|e| e.to_string())?;
         for (position, hash) in nodes {
-            let found = self
-                .store
-                .db()
-                .get_cf(handle, history_key(self.number, *position));
+            let found = self.store.get(HISTORY, history_key(self.number, *position));
             let found = found.map_err(|error| format!("column {HISTORY}: {error}"))?;
             if found.as_deref() != Some(&hash[..]) {
                 return Err("a stored node of the history is wrong".to_owned());

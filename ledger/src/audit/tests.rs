@@ -15,10 +15,9 @@ use crate::{
     fixtures::{NAME, Network, Node, lived, small},
     genesis::GenesisBlock,
     identity::{IdentityApplication, keys},
-    state::rocks,
     store::{
-        BODIES, HEADERS, HISTORY, INDEX, MAX_HEADER_BYTES, META, PAST_VALUES, RECEIPTS, Store,
-        VALUES,
+        BODIES, Batch, Column, HEADERS, HISTORY, INDEX, MAX_HEADER_BYTES, META, PAST_VALUES,
+        RECEIPTS, Range, STATE_BUCKETS, Store, VALUES,
     },
 };
 
@@ -53,9 +52,9 @@ fn closed(flushed: bool) -> (tempfile::TempDir, GenesisBlock, Height) {
             VALUES,
             PAST_VALUES,
             HISTORY,
-            rocks::COLUMN_FAMILY,
+            STATE_BUCKETS,
         ] {
-            store.db().flush_cf(store.column(column).unwrap()).unwrap();
+            store.flush(column).unwrap();
         }
     }
     (folder, genesis, height)
@@ -104,30 +103,28 @@ fn another_genesis_or_no_database_is_told() {
 
 /// Changes one entry of the database in place, as somebody with the right tools could.
 fn tamper(
-    column: &'static str,
+    column: Column,
     change: impl FnOnce(&Store) -> (Vec<u8>, Option<Vec<u8>>),
 ) -> AuditReport {
     let (folder, genesis, _) = closed(false);
     {
         let store = Store::open(folder.path(), &small()).unwrap();
         let (key, value) = change(&store);
-        let handle = store.column(column).unwrap();
+        let mut batch = Batch::default();
         match value {
-            Some(value) => store.db().put_cf(handle, key, value).unwrap(),
-            None => store.db().delete_cf(handle, key).unwrap(),
+            Some(value) => batch.put(column, key, value),
+            None => batch.delete(column, key),
         }
+        store.write(batch, false).unwrap();
     }
     let report = audit(folder.path(), &genesis);
     assert!(!report.holds(), "a change in {column} passed");
     report
 }
 
-fn first(store: &Store, column: &'static str, skip: usize) -> (Vec<u8>, Vec<u8>) {
-    let handle = store.column(column).unwrap();
-    let item = store
-        .db()
-        .iterator_cf(handle, rocksdb::IteratorMode::Start)
-        .nth(skip);
+fn first(store: &Store, column: Column, skip: usize) -> (Vec<u8>, Vec<u8>) {
+    let range = Range::Bulk { prefix: &[] };
+    let item = store.scan(column, range).unwrap().nth(skip);
     let (key, value) = item.unwrap().unwrap();
     (key.to_vec(), value.to_vec())
 }
@@ -142,7 +139,7 @@ fn a_changed_missing_or_surplus_entry_is_found_in_every_column() {
         VALUES,
         PAST_VALUES,
         HISTORY,
-        rocks::COLUMN_FAMILY,
+        STATE_BUCKETS,
     ] {
         let skip = if column == RECEIPTS { 1 } else { 2 };
         let report = tamper(column, |store| {
@@ -167,11 +164,7 @@ fn the_height_of_a_bad_block_is_named() {
     // A header with another time: its digest, and all that hangs on it, is another.
     let report = tamper(HEADERS, |store| {
         let key = number_key(0, &[&Height::new(3).to_be_bytes()]);
-        let bytes = store
-            .db()
-            .get_cf(store.column(HEADERS).unwrap(), &key)
-            .unwrap()
-            .unwrap();
+        let bytes = store.get(HEADERS, &key).unwrap().unwrap();
         let mut sealed: SealedHeader = codec::decode(&bytes, MAX_HEADER_BYTES).unwrap();
         sealed.header.time_ms = sealed.header.time_ms.next();
         (key, Some(codec::encode(&sealed)))
@@ -182,11 +175,7 @@ fn the_height_of_a_bad_block_is_named() {
     // One signature of a certificate.
     let report = tamper(HEADERS, |store| {
         let key = number_key(0, &[&Height::new(2).to_be_bytes()]);
-        let bytes = store
-            .db()
-            .get_cf(store.column(HEADERS).unwrap(), &key)
-            .unwrap()
-            .unwrap();
+        let bytes = store.get(HEADERS, &key).unwrap().unwrap();
         let mut sealed: SealedHeader = codec::decode(&bytes, MAX_HEADER_BYTES).unwrap();
         sealed.certificate.signatures[1].signature = sealed.certificate.signatures[0].signature;
         (key, Some(codec::encode(&sealed)))
@@ -199,11 +188,7 @@ fn the_height_of_a_bad_block_is_named() {
     let report = tamper(VALUES, |store| {
         let set = keys::validators();
         let key = number_key(0, &[set.as_bytes()]);
-        let bytes = store
-            .db()
-            .get_cf(store.column(VALUES).unwrap(), &key)
-            .unwrap()
-            .unwrap();
+        let bytes = store.get(VALUES, &key).unwrap().unwrap();
         let mut value = Stored::decode(&bytes).unwrap();
         value.height = value.height.next();
         (

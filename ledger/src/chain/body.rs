@@ -3,7 +3,7 @@
 use certchain_proto::{Height, codec, hash::HeaderDigest};
 
 use super::{Chain, CheckedBlock, reader};
-use crate::store::{BODIES, Body, MAX_BODY_BYTES, StoreError, synced};
+use crate::store::{BODIES, Batch, Body, MAX_BODY_BYTES, StoreError};
 
 pub(crate) fn body_key(number: u16, height: Height, digest: &HeaderDigest) -> Vec<u8> {
     reader::key(number, &[&height.to_be_bytes(), digest.as_bytes()])
@@ -42,9 +42,9 @@ impl Chain {
             return Ok(());
         }
         let key = body_key(self.number, block.header().height, &digest);
-        let column = self.store.column(BODIES)?;
-        let value = encode(block);
-        self.store.db().put_cf_opt(column, key, value, &synced())?;
+        let mut batch = Batch::default();
+        batch.put(BODIES, key, encode(block));
+        self.store.write(batch, true)?;
         tip.bodies.insert(digest);
         Ok(())
     }
@@ -59,11 +59,7 @@ impl Chain {
         digest: &HeaderDigest,
     ) -> Result<Option<Body>, StoreError> {
         let key = body_key(self.number, height, digest);
-        let Some(bytes) = self
-            .store
-            .db()
-            .get_pinned_cf(self.store.column(BODIES)?, key)?
-        else {
+        let Some(bytes) = self.store.get(BODIES, key)? else {
             return Ok(None);
         };
         let corrupt = |_| StoreError::corrupt(format!("the body at height {height} is malformed"));

@@ -11,7 +11,6 @@ use certchain_proto::{
     codec,
     hash::{BlockId, HeaderDigest, ReceiptHash, ValueHash},
 };
-use rocksdb::{WriteBatch, WriteOptions};
 
 use super::{
     Chain, CheckedBlock, CommitError, ExecuteError, Fetched, Head, Stored, Tip,
@@ -31,7 +30,8 @@ use crate::{
     signatures::VerifiedTransaction,
     state::{Pending, StateKey},
     store::{
-        BODIES, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, Store, StoreError, VALUES,
+        BODIES, Batch, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, Store, StoreError,
+        VALUES,
     },
     view::{ReadError, Value},
 };
@@ -196,9 +196,8 @@ impl Chain {
         } = executed;
 
         // Everything that can fail before the first change.
-        let mut batch = WriteBatch::default();
+        let mut batch = Batch::default();
         let writer = Writer {
-            store: &self.store,
             number: self.number,
         };
         let height = block.header.height;
@@ -207,14 +206,14 @@ impl Chain {
             outcome,
             certificate,
         };
-        writer.header(&mut batch, &sealed, id)?;
-        writer.body(&mut batch, &block, &tip)?;
-        writer.receipts(&mut batch, height, &receipts)?;
-        writer.lines(&mut batch, height, &lines)?;
-        writer.lists(&mut batch, height, &index)?;
+        writer.header(&mut batch, &sealed, id);
+        writer.body(&mut batch, &block, &tip);
+        writer.receipts(&mut batch, height, &receipts);
+        writer.lines(&mut batch, height, &lines);
+        writer.lists(&mut batch, height, &index);
         writer.values(&mut batch, height, &writes, &block.entries, self)?;
         let mut history = tip.history.clone();
-        writer.history(&mut batch, &history.append(&id))?;
+        writer.history(&mut batch, &history.append(&id));
         let validators = match writes.get(&keys::validators()) {
             Some(Some(value)) => Arc::new(decode_set(value)?),
             Some(None) | None => Arc::clone(&old.validators),
@@ -227,16 +226,11 @@ impl Chain {
         {
             let mut tree = self.tree_mut();
             let buckets = tree.commit(pending)?;
-            if let Err(error) = tree.store().append(&buckets, &mut batch) {
-                self.broken.store(true, Ordering::Release);
-                return Err(error.into());
-            }
+            tree.store().append(&buckets, &mut batch);
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(self.options.sync);
-        if let Err(error) = self.store.db().write_opt(batch, &options) {
+        if let Err(error) = self.store.write(batch, self.options.sync) {
             self.broken.store(true, Ordering::Release);
-            return Err(StoreError::from(error).into());
+            return Err(error.into());
         }
 
         let previous_view = if height <= Height::new(1) {
@@ -300,90 +294,56 @@ pub(crate) fn decode_parameters(value: &[u8]) -> Result<ChainParameters, ReadErr
 
 /// Puts the parts of a block into a batch.
 #[derive(Clone, Copy)]
-pub(super) struct Writer<'a> {
-    pub(super) store: &'a Store,
+pub(super) struct Writer {
     pub(super) number: u16,
 }
 
-impl Writer<'_> {
-    pub(super) fn header(
-        &self,
-        batch: &mut WriteBatch,
-        sealed: &SealedHeader,
-        id: BlockId,
-    ) -> Result<(), StoreError> {
+impl Writer {
+    pub(super) fn header(&self, batch: &mut Batch, sealed: &SealedHeader, id: BlockId) {
         let height = sealed.height().to_be_bytes();
         let key = reader::key(self.number, &[&height]);
-        batch.put_cf(self.store.column(HEADERS)?, key, codec::encode(sealed));
+        batch.put(HEADERS, key, codec::encode(sealed));
         let key = reader::key(self.number, &[&[BLOCK_TAG], id.as_bytes()]);
-        batch.put_cf(self.store.column(INDEX)?, key, height);
+        batch.put(INDEX, key, height);
         let head = [&height[..], id.as_bytes()].concat();
-        batch.put_cf(self.store.column(META)?, Store::head_key(self.number), head);
-        Ok(())
+        batch.put(META, Store::head_key(self.number), head);
     }
 
     /// The decided body stays where it is, or goes in now if it was never stored; others at this
     /// height go out.
-    fn body(
-        &self,
-        batch: &mut WriteBatch,
-        block: &CheckedBlock,
-        tip: &Tip,
-    ) -> Result<(), StoreError> {
-        let column = self.store.column(BODIES)?;
+    fn body(&self, batch: &mut Batch, block: &CheckedBlock, tip: &Tip) {
         let height = block.header.height;
         if !tip.bodies.contains(&block.digest) {
             let key = body_key(self.number, height, &block.digest);
-            batch.put_cf(column, key, body::encode(block));
+            batch.put(BODIES, key, body::encode(block));
         }
         for other in tip.bodies.iter().filter(|digest| **digest != block.digest) {
-            batch.delete_cf(column, body_key(self.number, height, other));
+            batch.delete(BODIES, body_key(self.number, height, other));
         }
-        Ok(())
     }
 
-    fn receipts(
-        &self,
-        batch: &mut WriteBatch,
-        height: Height,
-        receipts: &[Receipt],
-    ) -> Result<(), StoreError> {
-        let index = self.store.column(INDEX)?;
+    fn receipts(&self, batch: &mut Batch, height: Height, receipts: &[Receipt]) {
         let mut all = Vec::with_capacity(receipts.len() * RECEIPT_BYTES);
         for (place, receipt) in receipts.iter().enumerate() {
             all.extend_from_slice(&receipt.encode());
             let id = receipt.transaction;
             let key = reader::key(self.number, &[&[TRANSACTION_TAG], id.as_bytes()]);
-            batch.put_cf(index, key, encode_place(height, place as u32));
+            batch.put(INDEX, key, encode_place(height, place as u32));
         }
         let key = reader::key(self.number, &[&height.to_be_bytes()]);
-        batch.put_cf(self.store.column(RECEIPTS)?, key, all);
-        Ok(())
+        batch.put(RECEIPTS, key, all);
     }
 
     /// The lines of batches, each list under height and place of its transaction.
-    fn lines(
-        &self,
-        batch: &mut WriteBatch,
-        height: Height,
-        lines: &[(u32, Vec<Line>)],
-    ) -> Result<(), StoreError> {
-        let column = self.store.column(RECEIPTS)?;
+    fn lines(&self, batch: &mut Batch, height: Height, lines: &[(u32, Vec<Line>)]) {
         for (place, lines) in lines {
             let key = reader::key(self.number, &[&height.to_be_bytes(), &place.to_be_bytes()]);
-            batch.put_cf(column, key, encode_lines(lines));
+            batch.put(RECEIPTS, key, encode_lines(lines));
         }
-        Ok(())
     }
 
     /// Entries of lists that belong to addresses.
-    fn lists(
-        &self,
-        batch: &mut WriteBatch,
-        height: Height,
-        entries: &[(u32, u32, IndexEntry)],
-    ) -> Result<(), StoreError> {
-        let column = self.store.column(INDEX)?;
+    fn lists(&self, batch: &mut Batch, height: Height, entries: &[(u32, u32, IndexEntry)]) {
         for (place, number, entry) in entries {
             let at = ListPosition {
                 height,
@@ -391,22 +351,19 @@ impl Writer<'_> {
                 number: *number,
             };
             let key = list_key(self.number, &entry.owner, entry.topic, at);
-            batch.put_cf(column, key, entry.id);
+            batch.put(INDEX, key, entry.id);
         }
-        Ok(())
     }
 
     /// New values go in; those that they replace are kept under the height that set them.
     fn values(
         &self,
-        batch: &mut WriteBatch,
+        batch: &mut Batch,
         height: Height,
         writes: &BTreeMap<StateKey, Option<Value>>,
         known: &HashMap<StateKey, Option<Stored>>,
         chain: &Chain,
     ) -> Result<(), StoreError> {
-        let column = self.store.column(VALUES)?;
-        let past = self.store.column(PAST_VALUES)?;
         for (state_key, value) in writes {
             let unknown;
             let before = match known.get(state_key) {
@@ -419,24 +376,22 @@ impl Writer<'_> {
             let bytes = state_key.as_bytes();
             if let Some(before) = before {
                 let key = reader::key(self.number, &[bytes, &before.height.to_be_bytes()]);
-                batch.put_cf(past, key, before.value.as_deref().unwrap_or_default());
+                batch.put(
+                    PAST_VALUES,
+                    key,
+                    before.value.as_deref().unwrap_or_default(),
+                );
             }
             let key = reader::key(self.number, &[bytes]);
-            batch.put_cf(column, key, Stored::encode(height, value.as_deref()));
+            batch.put(VALUES, key, Stored::encode(height, value.as_deref()));
         }
         Ok(())
     }
 
-    pub(super) fn history(
-        &self,
-        batch: &mut WriteBatch,
-        nodes: &[(NodePosition, [u8; 32])],
-    ) -> Result<(), StoreError> {
-        let column = self.store.column(HISTORY)?;
+    pub(super) fn history(&self, batch: &mut Batch, nodes: &[(NodePosition, [u8; 32])]) {
         for (position, hash) in nodes {
-            batch.put_cf(column, history_key(self.number, *position), hash);
+            batch.put(HISTORY, history_key(self.number, *position), *hash);
         }
-        Ok(())
     }
 }
 

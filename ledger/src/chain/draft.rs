@@ -256,11 +256,10 @@ impl Chain {
             .iter()
             .map(|t| reader::key(self.number, &[&[TRANSACTION_TAG], t.id().as_bytes()]))
             .collect();
-        let column = self.store.column(INDEX)?;
-        let found = self.store.db().batched_multi_get_cf(column, &keys, false);
+        let found = self.store.get_many(INDEX, &keys, false)?;
         found
             .into_iter()
-            .map(|item| match item? {
+            .map(|item| match item {
                 Some(bytes) => super::read::decode_place(&bytes).map(|(height, _)| Some(height)),
                 None => Ok(None),
             })

@@ -2,17 +2,19 @@
 //! from the blocks and kept beside them; no part of the state.
 
 use certchain_proto::{Address, Height};
-use rocksdb::{Direction, IteratorMode, ReadOptions};
 
 use super::{Chain, reader};
 use crate::{
     execution::Topic,
     receipt::decode_lines,
-    store::{INDEX, RECEIPTS, StoreError},
+    store::{Entry, INDEX, RECEIPTS, Range, StoreError},
 };
 
 /// First byte of a list's entries in the index column.
 pub(crate) const LIST_TAG: u8 = 3;
+
+/// A list's keys begin with the chain's number, the tag, the owner and the topic.
+const LIST_PREFIX_BYTES: usize = 2 + 1 + 32 + 1;
 
 /// Where an entry of a list comes from; entries are in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,26 +86,13 @@ impl Chain {
         most: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let start = list_key(self.number, owner, topic, from);
-        let prefix = start.get(..2 + 1 + 32 + 1).unwrap_or_default().to_vec();
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        let column = self.store.column(INDEX)?;
-        let options = ReadOptions::default();
-        let mut found = Vec::new();
-        for item in self.store.db().iterator_cf_opt(column, options, mode) {
-            let (key, value) = item?;
-            let Some(rest) = key.strip_prefix(&prefix[..]) else {
-                break;
-            };
-            if found.len() >= most {
-                break;
-            }
-            let corrupt = || StoreError::corrupt("an entry of a list is malformed");
-            found.push(Listed {
-                position: decode_position(rest).ok_or_else(corrupt)?,
-                id: (&value[..]).try_into().map_err(|_| corrupt())?,
-            });
-        }
-        Ok(found)
+        let prefix = start.get(..LIST_PREFIX_BYTES).unwrap_or_default().to_vec();
+        let range = Range::Up {
+            prefix: &prefix,
+            start: &start,
+        };
+        let entries = self.store.scan(INDEX, range)?.take(most);
+        entries.map(|entry| listed(&entry?)).collect()
     }
 
     /// Up to `most` entries of a list, from the one just before a position backwards.
@@ -124,28 +113,13 @@ impl Chain {
             ListPosition::start_of(Height::ZERO),
         );
         let end = list_key(self.number, owner, topic, before);
-        let prefix = first.get(..2 + 1 + 32 + 1).unwrap_or_default().to_vec();
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(first);
-        // The bound is exclusive: the position itself is not read.
-        options.set_iterate_upper_bound(end);
-        let column = self.store.column(INDEX)?;
-        let entries = self
-            .store
-            .db()
-            .iterator_cf_opt(column, options, IteratorMode::End);
-        entries
-            .take(most)
-            .map(|item| {
-                let (key, value) = item?;
-                let corrupt = || StoreError::corrupt("an entry of a list is malformed");
-                let rest = key.strip_prefix(&prefix[..]).ok_or_else(corrupt)?;
-                Ok(Listed {
-                    position: decode_position(rest).ok_or_else(corrupt)?,
-                    id: (&value[..]).try_into().map_err(|_| corrupt())?,
-                })
-            })
-            .collect()
+        // The end is exclusive: the position itself is not read.
+        let range = Range::Down {
+            first: &first,
+            end: &end,
+        };
+        let entries = self.store.scan(INDEX, range)?.take(most);
+        entries.map(|entry| listed(&entry?)).collect()
     }
 
     /// The lines of the batch at a place of a block; none if no batch stands there.
@@ -158,7 +132,7 @@ impl Chain {
         place: u32,
     ) -> Result<Option<Vec<crate::execution::Line>>, StoreError> {
         let key = reader::key(self.number, &[&height.to_be_bytes(), &place.to_be_bytes()]);
-        let found = self.store.db().get_cf(self.store.column(RECEIPTS)?, key)?;
+        let found = self.store.get(RECEIPTS, key)?;
         found
             .map(|bytes| {
                 decode_lines(&bytes)
@@ -166,6 +140,15 @@ impl Chain {
             })
             .transpose()
     }
+}
+
+fn listed((key, value): &Entry) -> Result<Listed, StoreError> {
+    let corrupt = || StoreError::corrupt("an entry of a list is malformed");
+    let position = key.get(LIST_PREFIX_BYTES..).and_then(decode_position);
+    Ok(Listed {
+        position: position.ok_or_else(corrupt)?,
+        id: value[..].try_into().map_err(|_| corrupt())?,
+    })
 }
 
 fn decode_position(bytes: &[u8]) -> Option<ListPosition> {

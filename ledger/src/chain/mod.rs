@@ -33,8 +33,8 @@ use certchain_proto::{
 use crate::{
     execution::Application,
     history::History,
-    state::{StateTree, TreeCounters, TreeMemory, rocks::RocksBuckets},
-    store::Store,
+    state::{StateTree, TreeCounters, TreeMemory},
+    store::{StateBuckets, Store},
 };
 
 pub(crate) use body::body_key;
@@ -119,7 +119,7 @@ pub struct Chain {
     rules: ChainRules,
     /// Main as this side chain reads it.
     main: Option<MainReader>,
-    tree: RwLock<StateTree<RocksBuckets>>,
+    tree: RwLock<StateTree<StateBuckets>>,
     head: RwLock<Arc<Head>>,
     tip: Mutex<Tip>,
     /// What the last draft found out, for the check of the block that is made of it.
@@ -191,11 +191,11 @@ impl Chain {
     // A thread that panicked while it held one of these locks has broken an invariant of ours;
     // commits put everything that can fail before the first change, so the data is still whole.
 
-    fn tree(&self) -> RwLockReadGuard<'_, StateTree<RocksBuckets>> {
+    fn tree(&self) -> RwLockReadGuard<'_, StateTree<StateBuckets>> {
         self.tree.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tree_mut(&self) -> RwLockWriteGuard<'_, StateTree<RocksBuckets>> {
+    fn tree_mut(&self) -> RwLockWriteGuard<'_, StateTree<StateBuckets>> {
         self.tree.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,9 +212,9 @@ impl Chain {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "store"))]
 mod damage_tests;
-#[cfg(test)]
+#[cfg(all(test, feature = "store"))]
 mod reading_tests;
-#[cfg(test)]
+#[cfg(all(test, feature = "store"))]
 mod tests;

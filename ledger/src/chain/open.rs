@@ -10,7 +10,6 @@ use certchain_proto::{
     ChainId, Height, View,
     hash::{BlockId, HeaderDigest, ValueHash},
 };
-use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use super::{
     Chain, ChainOptions, ChainRules, Head, OpenError, StateReader, Stored, Tip,
@@ -23,11 +22,10 @@ use crate::{
     genesis::GenesisBlock,
     history::{History, NodePosition},
     identity::keys,
-    state::{
-        StateTree,
-        rocks::{self, RocksBuckets},
+    state::StateTree,
+    store::{
+        BODIES, Batch, HISTORY, META, RECEIPTS, Range, StateBuckets, Store, StoreError, VALUES,
     },
-    store::{BODIES, HISTORY, META, RECEIPTS, Store, StoreError, VALUES, synced},
 };
 
 impl Chain {
@@ -80,21 +78,20 @@ fn start(
     number: u16,
     genesis: &GenesisBlock,
 ) -> Result<(), OpenError> {
-    let mut batch = WriteBatch::default();
+    let mut batch = Batch::default();
     let (key, value) = Store::chain_entry(name, number, genesis.chain());
-    batch.put_cf(store.column(META)?, key, value);
-    let writer = Writer { store, number };
-    writer.header(&mut batch, &genesis.block, genesis.id())?;
-    writer.history(&mut batch, &History::default().append(&genesis.id()))?;
+    batch.put(META, key, value);
+    let writer = Writer { number };
+    writer.header(&mut batch, &genesis.block, genesis.id());
+    writer.history(&mut batch, &History::default().append(&genesis.id()));
     let height = Height::ZERO;
     let key = reader::key(number, &[&height.to_be_bytes()]);
-    batch.put_cf(store.column(RECEIPTS)?, key, []);
-    let values = store.column(VALUES)?;
+    batch.put(RECEIPTS, key, []);
     for (state_key, value) in &genesis.leaves {
         let key = reader::key(number, &[state_key.as_bytes()]);
-        batch.put_cf(values, key, Stored::encode(height, Some(value)));
+        batch.put(VALUES, key, Stored::encode(height, Some(value)));
     }
-    let buckets = buckets(store, number)?;
+    let buckets = StateBuckets::new(Arc::clone(store), number);
     let mut tree = StateTree::open(buckets, None, 1)?;
     let leaves = genesis
         .leaves
@@ -102,28 +99,13 @@ fn start(
         .map(|(key, value)| (*key, Some(ValueHash::of(value))));
     let pending = tree.apply(None, leaves)?;
     let writes = tree.commit(pending)?;
-    tree.store().append(&writes, &mut batch)?;
-    store
-        .db()
-        .write_opt(batch, &synced())
-        .map_err(StoreError::from)?;
-    Ok(())
-}
-
-fn buckets(store: &Arc<Store>, number: u16) -> Result<RocksBuckets, OpenError> {
-    let prefix = number.to_be_bytes();
-    Ok(RocksBuckets::new(
-        Arc::clone(store.db()),
-        rocks::COLUMN_FAMILY,
-        &prefix,
-    )?)
+    tree.store().append(&writes, &mut batch);
+    Ok(store.write(batch, true)?)
 }
 
 /// The height and name of the last block.
 pub(crate) fn head_pointer(store: &Store, number: u16) -> Result<(Height, BlockId), StoreError> {
-    let bytes = store
-        .db()
-        .get_cf(store.column(META)?, Store::head_key(number))?;
+    let bytes = store.get(META, Store::head_key(number))?;
     let bytes =
         bytes.ok_or_else(|| StoreError::corrupt("the entry of the last block is missing"))?;
     bytes
@@ -176,7 +158,7 @@ fn load(
 
     let root = block.outcome.state_root;
     let mut tree = StateTree::open(
-        buckets(&store, number)?,
+        StateBuckets::new(Arc::clone(&store), number),
         Some((height, root)),
         options.provable_heights,
     )
@@ -255,9 +237,7 @@ pub(crate) fn history_node(
     number: u16,
     position: NodePosition,
 ) -> Result<Option<[u8; 32]>, StoreError> {
-    let found = store
-        .db()
-        .get_pinned_cf(store.column(HISTORY)?, history_key(number, position))?;
+    let found = store.get(HISTORY, history_key(number, position))?;
     let Some(bytes) = found else { return Ok(None) };
     let hash = (&bytes[..]).try_into();
     hash.map(Some)
@@ -303,13 +283,13 @@ fn stored_bodies(
         .get(..start.len().saturating_sub(32))
         .unwrap_or_default();
     let mut found = BTreeSet::new();
-    let mode = IteratorMode::From(&start, Direction::Forward);
-    for item in store.db().iterator_cf(store.column(BODIES)?, mode) {
-        let (key, _) = item?;
-        let Some(digest) = key.strip_prefix(prefix) else {
-            break;
-        };
-        found.extend(HeaderDigest::from_slice(digest));
+    let range = Range::Up {
+        prefix,
+        start: prefix,
+    };
+    for entry in store.scan(BODIES, range)? {
+        let (key, _) = entry?;
+        found.extend(key.get(prefix.len()..).and_then(HeaderDigest::from_slice));
     }
     Ok(found)
 }

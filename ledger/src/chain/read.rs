@@ -12,7 +12,7 @@ use crate::{
     identity::{IdentityAt, IdentityRecord, PastVersion, RestartNoticeRecord, keys},
     receipt::{LocatedReceipt, RECEIPT_BYTES, Receipt},
     state::StateKey,
-    store::{HEADERS, INDEX, MAX_HEADER_BYTES, RECEIPTS, Store, StoreError},
+    store::{HEADERS, INDEX, MAX_HEADER_BYTES, RECEIPTS, Slice, Store, StoreError},
     view::{BlockNames, ReadError, Value},
 };
 
@@ -52,7 +52,7 @@ pub(crate) fn header(
     height: Height,
 ) -> Result<Option<SealedHeader>, StoreError> {
     let key = reader::key(number, &[&height.to_be_bytes()]);
-    let Some(bytes) = store.db().get_pinned_cf(store.column(HEADERS)?, key)? else {
+    let Some(bytes) = store.get(HEADERS, key)? else {
         return Ok(None);
     };
     let corrupt = |_| StoreError::corrupt(format!("the header at height {height} is malformed"));
@@ -108,11 +108,7 @@ impl Chain {
     /// If the database fails or the entry is damaged.
     pub fn height_of(&self, id: &BlockId) -> Result<Option<Height>, StoreError> {
         let key = reader::key(self.number, &[&[BLOCK_TAG], id.as_bytes()]);
-        let Some(bytes) = self
-            .store
-            .db()
-            .get_pinned_cf(self.store.column(INDEX)?, key)?
-        else {
+        let Some(bytes) = self.store.get(INDEX, key)? else {
             return Ok(None);
         };
         let height = (&bytes[..])
@@ -129,10 +125,7 @@ impl Chain {
     /// If the database fails or the entry is damaged.
     pub fn place_of(&self, id: &TransactionId) -> Result<Option<(Height, u32)>, StoreError> {
         let key = reader::key(self.number, &[&[TRANSACTION_TAG], id.as_bytes()]);
-        let found = self
-            .store
-            .db()
-            .get_pinned_cf(self.store.column(INDEX)?, key)?;
+        let found = self.store.get(INDEX, key)?;
         found.map(|bytes| decode_place(&bytes)).transpose()
     }
 
@@ -185,9 +178,9 @@ impl Chain {
         })
     }
 
-    fn receipt_bytes(&self, height: Height) -> Result<Option<Vec<u8>>, StoreError> {
+    fn receipt_bytes(&self, height: Height) -> Result<Option<Slice<'_>>, StoreError> {
         let key = reader::key(self.number, &[&height.to_be_bytes()]);
-        Ok(self.store.db().get_cf(self.store.column(RECEIPTS)?, key)?)
+        self.store.get(RECEIPTS, key)
     }
 
     /// A decided transaction; none if it is not decided.

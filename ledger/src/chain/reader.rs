@@ -3,11 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use certchain_proto::Height;
-use rocksdb::{Direction, IteratorMode, ReadOptions};
 
 use crate::{
     state::StateKey,
-    store::{PAST_VALUES, Store, StoreError, VALUES},
+    store::{PAST_VALUES, Range, Store, StoreError, VALUES},
     view::{ReadError, StateView, Value},
 };
 
@@ -63,11 +62,8 @@ impl<'a> StateReader<'a> {
 
     /// The newest entry of a key; none if it never had one.
     pub(crate) fn newest(&self, state_key: &StateKey) -> Result<Option<Stored>, StoreError> {
-        let column = self.store.column(VALUES)?;
-        let found = self
-            .store
-            .db()
-            .get_pinned_cf(column, key(self.number, &[state_key.as_bytes()]))?;
+        let stored_key = key(self.number, &[state_key.as_bytes()]);
+        let found = self.store.get(VALUES, stored_key)?;
         found.map(|bytes| Stored::decode(&bytes)).transpose()
     }
 
@@ -84,19 +80,16 @@ impl<'a> StateReader<'a> {
         }
         let wanted = key(self.number, &[state_key.as_bytes(), &height.to_be_bytes()]);
         let prefix = wanted.len().saturating_sub(8);
-        let column = self.store.column(PAST_VALUES)?;
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(wanted.get(..prefix).unwrap_or_default());
-        let start = IteratorMode::From(&wanted, Direction::Reverse);
-        let Some(item) = self
-            .store
-            .db()
-            .iterator_cf_opt(column, options, start)
-            .next()
-        else {
+        // Just above the wanted key, which is included.
+        let end = [&wanted[..], &[0]].concat();
+        let range = Range::Down {
+            first: wanted.get(..prefix).unwrap_or_default(),
+            end: &end,
+        };
+        let Some(entry) = self.store.scan(PAST_VALUES, range)?.next() else {
             return Ok(None);
         };
-        let (found, value) = item?;
+        let (found, value) = entry?;
         let same = found.len() == wanted.len() && found.get(..prefix) == wanted.get(..prefix);
         Ok((same && !value.is_empty()).then(|| Arc::from(&value[..])))
     }
@@ -109,18 +102,14 @@ impl<'a> StateReader<'a> {
         let mut keys: Vec<StateKey> = keys.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
-        let column = self.store.column(VALUES)?;
         let stored_keys: Vec<Vec<u8>> = keys
             .iter()
             .map(|state_key| key(self.number, &[state_key.as_bytes()]))
             .collect();
-        let found = self
-            .store
-            .db()
-            .batched_multi_get_cf(column, &stored_keys, true);
+        let found = self.store.get_many(VALUES, &stored_keys, true)?;
         let mut entries = HashMap::with_capacity(keys.len());
         for (state_key, item) in keys.into_iter().zip(found) {
-            let stored = item?.map(|bytes| Stored::decode(&bytes)).transpose()?;
+            let stored = item.map(|bytes| Stored::decode(&bytes)).transpose()?;
             entries.insert(state_key, stored);
         }
         Ok(Fetched {

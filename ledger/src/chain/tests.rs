@@ -501,12 +501,9 @@ fn what_is_committed_outlives_a_kill_at_any_moment() {
 #[test]
 fn a_database_of_another_format_is_refused() {
     let node = Node::new();
-    let meta = node.chain.store.column(crate::store::META).unwrap();
-    node.chain
-        .store
-        .db()
-        .put_cf(meta, b"format", 9u32.to_le_bytes())
-        .unwrap();
+    let mut batch = crate::store::Batch::default();
+    batch.put(crate::store::META, *b"format", 9u32.to_le_bytes());
+    node.chain.store.write(batch, true).unwrap();
     drop(node.chain);
     let error = Store::open(node.folder.path(), &small()).unwrap_err();
     assert!(

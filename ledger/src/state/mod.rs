@@ -47,9 +47,6 @@ mod store;
 mod tree;
 mod update;
 
-#[cfg(feature = "store")]
-pub mod rocks;
-
 #[cfg(test)]
 mod tests;
 

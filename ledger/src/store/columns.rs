@@ -1,28 +1,16 @@
 //! The column families and their options.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Options,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, Options,
 };
 
-use super::StoreOptions;
-use crate::state::rocks;
-
-/// Format, chains, heads.
-pub(crate) const META: &str = "meta";
-/// Sealed headers by height.
-pub(crate) const HEADERS: &str = "headers";
-/// Bodies by height and header.
-pub(crate) const BODIES: &str = "bodies";
-/// Receipts by height.
-pub(crate) const RECEIPTS: &str = "receipts";
-/// Blocks and transactions by their names.
-pub(crate) const INDEX: &str = "index";
-/// The present state.
-pub(crate) const VALUES: &str = "values";
-/// Earlier values of the state.
-pub(crate) const PAST_VALUES: &str = "past_values";
-/// Nodes of the history.
-pub(crate) const HISTORY: &str = "history";
+use super::{
+    StoreOptions,
+    database::{
+        BODIES, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, STATE_BUCKETS, VALUES,
+    },
+};
 
 /// What a column is used for decides its options.
 enum Use {
@@ -32,9 +20,12 @@ enum Use {
     Bulk,
     /// Point reads at random, often of keys that are absent.
     Lookup,
+    /// Values of some 400 bytes that are mostly hashes, point reads in ascending order of keys that
+    /// nearly always exist, and overwriting at random.
+    Buckets,
 }
 
-const COLUMNS: [(&str, Use); 8] = [
+const COLUMNS: [(&str, Use); 9] = [
     (META, Use::Plain),
     (HEADERS, Use::Plain),
     (BODIES, Use::Bulk),
@@ -43,6 +34,7 @@ const COLUMNS: [(&str, Use); 8] = [
     (VALUES, Use::Lookup),
     (PAST_VALUES, Use::Plain),
     (HISTORY, Use::Plain),
+    (STATE_BUCKETS, Use::Buckets),
 ];
 
 /// Write buffers of one column; how many bytes all of them may take together is capped besides.
@@ -71,14 +63,10 @@ pub(super) fn options(
     db.set_keep_log_file_num(2);
     db.set_max_log_file_size(1 << 20);
     db.set_stats_dump_period_sec(0);
-    let mut columns: Vec<ColumnFamilyDescriptor> = COLUMNS
+    let columns: Vec<ColumnFamilyDescriptor> = COLUMNS
         .iter()
         .map(|(name, usage)| ColumnFamilyDescriptor::new(*name, column_options(usage, &cache)))
         .collect();
-    columns.push(ColumnFamilyDescriptor::new(
-        rocks::COLUMN_FAMILY,
-        rocks::column_options(&cache),
-    ));
     (db, columns)
 }
 
@@ -102,6 +90,15 @@ fn column_options(usage: &Use, cache: &Cache) -> Options {
             table.set_bloom_filter(10.0, false);
             options.set_memtable_whole_key_filtering(true);
             options.set_memtable_prefix_bloom_ratio(0.02);
+        }
+        Use::Buckets => {
+            options.set_compression_type(DBCompressionType::None);
+            table.set_block_size(4 << 10);
+            table.set_bloom_filter(10.0, false);
+            table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+            options.set_optimize_filters_for_hits(true);
+            options.set_max_write_buffer_number(3);
+            options.set_target_file_size_base(32 << 20);
         }
     }
     options.set_block_based_table_factory(&table);

@@ -1,8 +1,6 @@
 //! What can go wrong with the database.
 
-use std::path::{Path, PathBuf};
-
-use rocksdb::ErrorKind;
+use std::path::PathBuf;
 
 use crate::view::ReadError;
 
@@ -49,8 +47,8 @@ pub enum StoreError {
     /// The disk or operating system failed.
     #[error("the database failed: {source}; check space, permissions and health of the disk")]
     Io {
-        /// What RocksDB says.
-        source: rocksdb::Error,
+        /// What the database says.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file beside the database's own reading failed.
     #[error("{} cannot be read: {source}; check its permissions and the disk", path.display())]
@@ -70,7 +68,8 @@ impl StoreError {
     }
 
     /// An error while opening, where a held lock is an ordinary one.
-    pub(super) fn opening(path: &Path, error: &rocksdb::Error) -> Self {
+    #[cfg(feature = "store")]
+    pub(super) fn opening(path: &std::path::Path, error: &rocksdb::Error) -> Self {
         let text = error.to_string();
         let held = text.contains("lock hold by current process")
             || (text.contains("lock") && text.contains("LOCK"));
@@ -89,13 +88,16 @@ impl StoreError {
     }
 }
 
+#[cfg(feature = "store")]
 impl From<rocksdb::Error> for StoreError {
     fn from(source: rocksdb::Error) -> Self {
         match source.kind() {
-            ErrorKind::Corruption => Self::Corrupt {
+            rocksdb::ErrorKind::Corruption => Self::Corrupt {
                 detail: source.into_string(),
             },
-            _ => Self::Io { source },
+            _ => Self::Io {
+                source: source.into(),
+            },
         }
     }
 }

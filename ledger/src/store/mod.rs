@@ -11,7 +11,7 @@
 //! | `values` | state key | height of its last change, value; no value: deleted |
 //! | `past_values` | state key, height of change | value until the next change; empty: absent |
 //! | `history` | level, index | node of the history |
-//! | `state_buckets` | see [`crate::state::rocks`] | |
+//! | `state_buckets` | bucket | see [`crate::state`] |
 //!
 //! Numbers are big-endian, so that they sort. Everything of a block but its body goes in with one
 //! atomic, synced write; the body was synced before anybody voted for it and stays where it is.
@@ -25,8 +25,15 @@
 //! closed here: a record whose *length* is damaged looks like a torn tail, so [`tail`] tells them
 //! apart before the database is opened.
 
+mod buckets;
+#[cfg(feature = "store")]
 mod columns;
+mod database;
 mod error;
+mod memory;
+#[cfg(feature = "store")]
+mod rocks;
+#[cfg(feature = "store")]
 mod tail;
 
 use std::{
@@ -38,11 +45,21 @@ use certchain_proto::{
     BlockHeader, ChainId, CommitCertificate, codec,
     limits::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_CERTIFICATE_BYTES},
 };
-use rocksdb::{ColumnFamily, DB};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use columns::{BODIES, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, VALUES};
+pub use buckets::StateBuckets;
+pub use database::Batch;
+#[cfg(all(test, feature = "store"))]
+pub(crate) use database::STATE_BUCKETS;
+pub(crate) use database::Slice;
+pub(crate) use database::{
+    BODIES, Column, Entry, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, Range, VALUES,
+};
+use database::{Database, Entries};
 pub use error::StoreError;
+pub use memory::{DiskFault, MemoryDisk};
+#[cfg(feature = "store")]
+use rocks::RocksDatabase;
 
 /// Version of the layout above. Another one is refused, never guessed at.
 const FORMAT: u32 = 1;
@@ -104,7 +121,7 @@ struct ChainEntry {
 
 /// The database of a node.
 pub struct Store {
-    db: Arc<DB>,
+    database: Box<dyn Database>,
     path: PathBuf,
     read_only: bool,
 }
@@ -115,6 +132,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
+#[cfg(feature = "store")]
 impl Store {
     /// Opens the database at `path`, or makes it. One process at a time can hold it.
     ///
@@ -123,31 +141,8 @@ impl Store {
     /// fails.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Arc<Self>, StoreError> {
         tail::check(path)?;
-        let (db_options, columns) = columns::options(options, false);
-        let db = DB::open_cf_descriptors(&db_options, path, columns)
-            .map_err(|error| StoreError::opening(path, &error))?;
-        let store = Self {
-            db: Arc::new(db),
-            path: path.to_owned(),
-            read_only: false,
-        };
-        match store.format()? {
-            Some(FORMAT) => {}
-            Some(found) => {
-                return Err(StoreError::Format {
-                    found,
-                    supported: FORMAT,
-                });
-            }
-            None if store.chains()?.is_empty() => {
-                let meta = store.column(META)?;
-                store
-                    .db
-                    .put_cf_opt(meta, FORMAT_KEY, FORMAT.to_le_bytes(), &synced())?;
-            }
-            None => return Err(StoreError::corrupt("the format version is missing")),
-        }
-        Ok(Arc::new(store))
+        let database = RocksDatabase::open(path, options)?;
+        Self::begin(Box::new(database), path)
     }
 
     /// Opens the database to read it, and changes nothing. Works beside a process that holds it;
@@ -175,35 +170,58 @@ impl Store {
         options: &StoreOptions,
         up_to_damage: bool,
     ) -> Result<Arc<Self>, StoreError> {
-        let (mut db_options, columns) = columns::options(options, true);
-        if up_to_damage {
-            db_options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
-        }
-        let db = DB::open_cf_descriptors_read_only(&db_options, path, columns, false)
-            .map_err(|error| StoreError::opening(path, &error))?;
         let store = Self {
-            db: Arc::new(db),
+            database: Box::new(RocksDatabase::open_to_read(path, options, up_to_damage)?),
             path: path.to_owned(),
             read_only: true,
         };
         match store.format()? {
-            Some(FORMAT) => Ok(Arc::new(store)),
-            Some(found) => Err(StoreError::Format {
-                found,
-                supported: FORMAT,
-            }),
+            Some(_) => Ok(Arc::new(store)),
             None => Err(StoreError::corrupt("the format version is missing")),
         }
     }
+}
 
+impl Store {
+    /// Opens what a disk in memory holds, or makes it.
+    ///
+    /// # Errors
+    /// As the daemon's database does.
+    pub fn in_memory(disk: &Arc<MemoryDisk>) -> Result<Arc<Self>, StoreError> {
+        Self::begin(Box::new(Arc::clone(disk)), Path::new("memory"))
+    }
+
+    /// Takes up a database that may be new.
+    fn begin(database: Box<dyn Database>, path: &Path) -> Result<Arc<Self>, StoreError> {
+        let store = Self {
+            database,
+            path: path.to_owned(),
+            read_only: false,
+        };
+        if store.format()?.is_none() {
+            if !store.chains()?.is_empty() {
+                return Err(StoreError::corrupt("the format version is missing"));
+            }
+            let mut batch = Batch::default();
+            batch.put(META, FORMAT_KEY, FORMAT.to_le_bytes());
+            store.write(batch, true)?;
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// The format, if the database is not new.
     fn format(&self) -> Result<Option<u32>, StoreError> {
-        let Some(bytes) = self.db.get_cf(self.column(META)?, FORMAT_KEY)? else {
+        let Some(bytes) = self.get(META, FORMAT_KEY)? else {
             return Ok(None);
         };
-        let number = bytes.as_slice().try_into().map(u32::from_le_bytes);
-        number
-            .map(Some)
-            .map_err(|_| StoreError::corrupt("the format version is malformed"))
+        match (&bytes[..]).try_into().map(u32::from_le_bytes) {
+            Ok(FORMAT) => Ok(Some(FORMAT)),
+            Ok(found) => Err(StoreError::Format {
+                found,
+                supported: FORMAT,
+            }),
+            Err(_) => Err(StoreError::corrupt("the format version is malformed")),
+        }
     }
 
     /// The chains in it.
@@ -212,11 +230,13 @@ impl Store {
     /// If they cannot be read.
     pub fn chains(&self) -> Result<Vec<StoredChain>, StoreError> {
         let mut chains = Vec::new();
-        for item in self.db.prefix_iterator_cf(self.column(META)?, CHAIN_PREFIX) {
-            let (key, value) = item?;
-            let Some(name) = key.strip_prefix(CHAIN_PREFIX) else {
-                break;
-            };
+        let range = Range::Up {
+            prefix: CHAIN_PREFIX,
+            start: CHAIN_PREFIX,
+        };
+        for entry in self.scan(META, range)? {
+            let (key, value) = entry?;
+            let name = key.get(CHAIN_PREFIX.len()..).unwrap_or_default();
             let name = String::from_utf8(name.to_vec())
                 .map_err(|_| StoreError::corrupt("a chain's name is malformed"))?;
             let entry: ChainEntry = codec::decode(&value, 64).map_err(|_| {
@@ -241,12 +261,43 @@ impl Store {
         self.read_only
     }
 
-    pub(crate) const fn db(&self) -> &Arc<DB> {
-        &self.db
+    pub(crate) fn get(
+        &self,
+        column: Column,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<Slice<'_>>, StoreError> {
+        self.database.get(column, key.as_ref())
     }
 
-    pub(crate) fn column(&self, name: &'static str) -> Result<&ColumnFamily, StoreError> {
-        self.db.cf_handle(name).ok_or(StoreError::Column { name })
+    /// Values in the order of the keys, which may be `sorted`.
+    pub(crate) fn get_many(
+        &self,
+        column: Column,
+        keys: &[Vec<u8>],
+        sorted: bool,
+    ) -> Result<Vec<Option<Slice<'_>>>, StoreError> {
+        self.database.get_many(column, keys, sorted)
+    }
+
+    pub(crate) fn scan<'a>(
+        &'a self,
+        column: Column,
+        range: Range<'a>,
+    ) -> Result<Entries<'a>, StoreError> {
+        self.database.scan(column, range)
+    }
+
+    /// Writes a batch whole or not at all; if `sync`, it outlives a power cut when this returns.
+    ///
+    /// # Errors
+    /// If the disk fails or is full.
+    pub fn write(&self, batch: Batch, sync: bool) -> Result<(), StoreError> {
+        self.database.write(batch, sync)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn flush(&self, column: Column) -> Result<(), StoreError> {
+        self.database.flush(column)
     }
 
     /// The key and value that make a chain known.
@@ -259,11 +310,4 @@ impl Store {
     pub(crate) fn head_key(number: u16) -> Vec<u8> {
         [HEAD_PREFIX, &number.to_be_bytes()].concat()
     }
-}
-
-/// Options of a write that must outlive a power cut.
-pub(crate) fn synced() -> rocksdb::WriteOptions {
-    let mut options = rocksdb::WriteOptions::default();
-    options.set_sync(true);
-    options
 }
