@@ -20,6 +20,8 @@ pub enum DiskFault {
     /// The power goes while it writes: the record is not whole, which its checksum shows, so that it
     /// counts as not written.
     Torn,
+    /// The power goes while it writes, and half of the batch is there: what no database may do.
+    Half,
     /// The power goes after it has written: whoever wrote does not learn that it is done.
     Unanswered,
 }
@@ -37,8 +39,8 @@ struct Content {
     /// What takes back each write that no sync has covered, the oldest first.
     unsynced: Vec<Vec<Change>>,
     fault: Option<DiskFault>,
-    /// Writes so far.
-    writes: u64,
+    /// The power went in a write; nothing works until it is back.
+    dark: bool,
 }
 
 impl MemoryDisk {
@@ -46,6 +48,7 @@ impl MemoryDisk {
     pub fn cut_power(&self, kept: usize) {
         let mut content = self.content();
         content.fault = None;
+        content.dark = false;
         let kept = kept.min(content.unsynced.len());
         let lost = content.unsynced.split_off(kept);
         content.unsynced.clear();
@@ -59,9 +62,9 @@ impl MemoryDisk {
         self.content().fault = Some(fault);
     }
 
-    /// Writes so far.
-    pub fn writes(&self) -> u64 {
-        self.content().writes
+    /// Whether the power went in a write; it comes back with [`Self::cut_power`].
+    pub fn is_dark(&self) -> bool {
+        self.content().dark
     }
 
     // No panic can leave a change half made.
@@ -146,20 +149,23 @@ impl Database for Arc<MemoryDisk> {
     fn write(&self, batch: Batch, sync: bool) -> Result<(), StoreError> {
         let mut content = self.content();
         let fault = content.fault.take();
+        let mut changes = batch.changes;
         match fault {
             Some(DiskFault::Full) => return Err(failed("no space is left on the device")),
-            Some(DiskFault::Torn) => return Err(failed("the power was cut while writing")),
+            _ if content.dark => return Err(failed("the power is off")),
+            Some(DiskFault::Torn) => changes.clear(),
+            Some(DiskFault::Half) => changes.truncate(changes.len() / 2),
             Some(DiskFault::Unanswered) | None => {}
         }
-        content.writes += 1;
-        let undo = content.apply(batch.changes);
+        content.dark = fault.is_some();
+        let undo = content.apply(changes);
         if sync {
             content.unsynced.clear();
         } else {
             content.unsynced.push(undo);
         }
         match fault {
-            Some(_) => Err(failed("the power was cut after writing")),
+            Some(_) => Err(failed("the power was cut")),
             None => Ok(()),
         }
     }

@@ -25,7 +25,8 @@ pub enum Scheme {
 
 const MOST: usize = 16;
 
-fn key(index: usize) -> &'static SecretKey {
+/// The vote key of validator `index`.
+pub fn key(index: usize) -> &'static SecretKey {
     static KEYS: OnceLock<Vec<SecretKey>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         (0..MOST)

@@ -20,7 +20,7 @@ pub mod keys;
 mod node;
 pub mod plan;
 pub mod rng;
-mod trace;
+pub mod trace;
 pub mod twins;
 mod world;
 

@@ -21,7 +21,7 @@ use super::{
     node::{CrashPoint, DiskJournal, Node},
     plan::{Plan, Trouble},
     rng::Rng,
-    trace::Trace,
+    trace::{Trace, brief, numbers},
 };
 
 /// Something that will happen.
@@ -730,58 +730,6 @@ impl World {
             outcome: block.outcome.clone(),
             certificate: block.certificate.clone(),
         }
-    }
-}
-
-/// An event as numbers, for the trace's hash.
-fn numbers(event: &Event) -> [u64; 4] {
-    let front = |bytes: &[u8; 32]| bytes[..8].iter().fold(0, |n, b| n << 8 | u64::from(*b));
-    match event {
-        Event::Message(m) => [
-            1 + u64::from(m.signer().get()),
-            m.height().get(),
-            u64::from(m.view().get()),
-            front(m.statement().signing_hash().as_bytes()),
-        ],
-        Event::Timer(id) => [
-            101,
-            id.height.get(),
-            u64::from(id.view.get()),
-            id.kind as u64,
-        ],
-        Event::Proposal(p) => [
-            102,
-            p.height.get(),
-            p.time_ms.get(),
-            front(p.tx_root.as_bytes()),
-        ],
-        Event::NothingToPropose { height, view } => [103, height.get(), u64::from(view.get()), 0],
-        Event::BodyReady { header } => [104, front(header.as_bytes()), 0, 0],
-        Event::BodyInvalid { header, .. } => [105, front(header.as_bytes()), 0, 0],
-        Event::Executed { header, .. } => [106, front(header.as_bytes()), 0, 0],
-        Event::Sealed(s) => [107, s.header.height.get(), 0, 0],
-        Event::Applied { height } => [108, height.get(), 0, 0],
-        Event::Connected { validator } => [111, u64::from(validator.get()), 0, 0],
-        Event::WorkChanged { pending } => [109, u64::from(*pending), 0, 0],
-        Event::AmnesiaCleared { height } => [110, height.get(), 0, 0],
-    }
-}
-
-/// One line for a trace.
-fn brief(event: &Event) -> String {
-    match event {
-        Event::Message(m) => format!(
-            "{} of {} for height {} view {} ({:?})",
-            m.kind(),
-            m.signer(),
-            m.height(),
-            m.view(),
-            m.header()
-        ),
-        Event::Timer(id) => format!("{id:?}"),
-        Event::Proposal(p) => format!("proposal for height {} view {}", p.height, p.view),
-        Event::Sealed(s) => format!("sealed {}", s.header.height),
-        other => format!("{other:?}"),
     }
 }
 

@@ -2,22 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certchain_proto::{Height, ValidatorSet, certificate::SignatureVerifier, hash::BlockId};
+use certchain_proto::{
+    ChainId, Height, ValidatorSet, certificate::SignatureVerifier, hash::BlockId,
+};
 
 use super::{Violation, quorum};
-use crate::blocks::{Block, chain};
+use crate::blocks::Block;
 
 /// Agreement and total order.
 #[derive(Debug)]
 pub struct Agreement {
+    chain: ChainId,
     validators: ValidatorSet,
     decided: BTreeMap<Height, BlockId>,
 }
 
 impl Agreement {
-    /// For these members.
-    pub fn new(validators: ValidatorSet) -> Self {
+    /// For these members of a chain.
+    pub fn new(chain: ChainId, validators: ValidatorSet) -> Self {
         Self {
+            chain,
             validators,
             decided: BTreeMap::new(),
         }
@@ -57,7 +61,7 @@ impl Agreement {
         if !names_it {
             return fail("the certificate is for another block");
         }
-        let hash = certificate.vote(chain()).signing_hash();
+        let hash = certificate.vote(self.chain).signing_hash();
         let signers: BTreeSet<u16> = certificate
             .signatures
             .iter()

@@ -1,9 +1,8 @@
 //! What is kept of others stays in its bounds, whatever they send.
 
-use certchain_consensus::{Load, TimerId, TimerKind, limits};
+use certchain_consensus::{Load, Params, TimerId, TimerKind, limits};
 
 use super::Violation;
-use crate::plan::Plan;
 
 /// The newest ones, and those that bind: accepted, decided, prepared, committed to.
 const MOST_CANDIDATES: usize = limits::MAX_CANDIDATES + 4;
@@ -51,8 +50,7 @@ pub fn check(node: usize, load: &Load) -> Result<(), Violation> {
 ///
 /// # Errors
 /// If it is longer than the caps allow: no pause grows for ever.
-pub fn waits(node: usize, id: TimerId, ms: u64) -> Result<(), Violation> {
-    let params = Plan::params();
+pub fn waits(params: &Params, node: usize, id: TimerId, ms: u64) -> Result<(), Violation> {
     let most = match id.kind {
         TimerKind::View => params.timeout_cap_ms,
         TimerKind::Retry => params.retry_cap_ms,

@@ -13,11 +13,15 @@ mod votes;
 use std::fmt;
 
 use certchain_consensus::{
-    Load, Message, Status, TimerId, message::PreparedCertificate, statement::Statement,
+    Load, Message, Params, Status, TimerId, message::PreparedCertificate, statement::Statement,
 };
-use certchain_proto::{Height, PrepareVote, ValidatorSet, certificate::SignatureVerifier};
+use certchain_proto::{ChainId, Height, PrepareVote, ValidatorSet, certificate::SignatureVerifier};
 
-use super::{blocks::Block, journal::JournalFile};
+use super::{
+    blocks::{self, Block},
+    journal::JournalFile,
+    plan::Plan,
+};
 
 pub use self::{agreement::Agreement, votes::Votes};
 use self::{followers::Followers, model::Model, openings::Openings, order::Order};
@@ -51,19 +55,31 @@ pub struct Checkers {
     model: Model,
     openings: Openings,
     order: Order,
+    params: Params,
     votes: Votes,
 }
 
 impl Checkers {
     /// For a run with these members; `byzantine` may say what they like.
     pub fn new(validators: ValidatorSet, byzantine: Vec<usize>) -> Self {
+        Self::of(blocks::chain(), Plan::params(), validators, byzantine)
+    }
+
+    /// For a run of any chain with these numbers.
+    pub fn of(
+        chain: ChainId,
+        params: Params,
+        validators: ValidatorSet,
+        byzantine: Vec<usize>,
+    ) -> Self {
         let n = validators.len();
         Self {
-            agreement: Agreement::new(validators),
+            agreement: Agreement::new(chain, validators),
             followers: Followers::new(n),
             model: Model::new(n, byzantine.clone()),
             openings: Openings::new(n),
-            order: Order::new(n),
+            order: Order::new(n, params.rotation),
+            params,
             votes: Votes::new(n, byzantine),
         }
     }
@@ -140,7 +156,7 @@ impl Checkers {
     /// # Errors
     /// If that is longer than the caps allow.
     pub fn waits(&self, node: usize, id: TimerId, ms: u64) -> Result<(), Violation> {
-        bounds::waits(node, id, ms)
+        bounds::waits(&self.params, node, id, ms)
     }
 }
 

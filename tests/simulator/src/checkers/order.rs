@@ -5,21 +5,23 @@ use std::collections::BTreeMap;
 use certchain_proto::{BlockHeader, Height, hash::WitnessId};
 
 use super::Violation;
-use crate::{blocks::Block, plan::Plan};
+use crate::blocks::Block;
 
 /// Headers and transactions that honest nodes have committed.
 #[derive(Debug)]
 pub struct Order {
     n: usize,
+    rotation: u64,
     headers: BTreeMap<Height, BlockHeader>,
     transactions: BTreeMap<WitnessId, Height>,
 }
 
 impl Order {
-    /// For `n` validators.
-    pub fn new(n: usize) -> Self {
+    /// For `n` validators, of whom the next begins at each height that `rotation` divides.
+    pub fn new(n: usize, rotation: u64) -> Self {
         Self {
             n,
+            rotation,
             headers: BTreeMap::new(),
             transactions: BTreeMap::new(),
         }
@@ -65,7 +67,7 @@ impl Order {
         };
         let before = below(2).map_or(0, |h| h.view.get());
         let finished_by_others = u64::from(parent.parent_view.get().saturating_sub(before));
-        let rotates = height.get().is_multiple_of(Plan::params().rotation);
+        let rotates = height.get().is_multiple_of(self.rotation);
         parent.offset + u64::from(parent.view.get()) + finished_by_others + u64::from(rotates)
     }
 }
