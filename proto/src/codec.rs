@@ -5,7 +5,10 @@
 //! has exactly one encoding. The crate is no longer maintained; golden vectors of every structure
 //! let a byte-compatible one take its place.
 
-use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::{
+    config::{Configuration, Fixint, Limit, LittleEndian},
+    enc::write::Writer,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why bytes are not the encoding of a value.
@@ -57,6 +60,20 @@ pub struct EncodeError {
 
 const LIMIT: usize = 64 * 1024 * 1024;
 
+/// Room for most of what is encoded: headers, votes, records.
+const USUAL_BYTES: usize = 512;
+
+/// Takes an encoding as it comes, most of it byte by byte.
+struct Bytes(Vec<u8>);
+
+impl Writer for Bytes {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 const fn configuration() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
     bincode::config::standard()
         .with_little_endian()
@@ -75,8 +92,11 @@ fn name<T>() -> &'static str {
 /// # Errors
 /// Only for types without a fixed shape, or above the codec's overall limit of 64 MiB.
 pub fn try_encode<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    bincode::serde::encode_to_vec(value, configuration())
-        .map_err(|_| EncodeError { what: name::<T>() })
+    let mut bytes = Bytes(Vec::with_capacity(USUAL_BYTES));
+    match bincode::serde::encode_into_writer(value, &mut bytes, configuration()) {
+        Ok(()) => Ok(bytes.0),
+        Err(_) => Err(EncodeError { what: name::<T>() }),
+    }
 }
 
 /// Encodes a value of our own that is known to fit (headers, votes, records of bounded size).
