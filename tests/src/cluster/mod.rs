@@ -7,6 +7,7 @@
 
 pub mod binaries;
 pub mod certificates;
+pub mod chaos;
 pub mod check;
 pub mod client;
 pub mod damage;
