@@ -24,6 +24,12 @@
 //! acknowledged blocks; the strictest mode would refuse to start after an ordinary kill. One hole is
 //! closed here: a record whose *length* is damaged looks like a torn tail, so [`tail`] tells them
 //! apart before the database is opened.
+//!
+//! # A full disk
+//!
+//! RocksDB refuses everything after a write that found the disk full, and the state in memory would be
+//! ahead of the disk. So nothing is written while less than a reserve is free ([`Store::check_room`]):
+//! bodies and blocks are refused before anything has changed, and taken when there is room again.
 
 mod columns;
 mod error;
@@ -56,13 +62,15 @@ pub(crate) const MAX_BODY_BYTES: usize =
 /// Largest encoding of a stored sealed header.
 pub(crate) const MAX_HEADER_BYTES: usize = MAX_CERTIFICATE_BYTES + 4096;
 
-/// How much memory the database may take.
+/// How much memory the database may take, and how much of the disk it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Bytes of blocks kept in memory, over all columns and chains.
     pub cache_bytes: usize,
     /// Bytes of writes kept in memory, over all columns and chains.
     pub write_buffer_bytes: usize,
+    /// Bytes that must be free on the disk before anything is written; see [`Store::check_room`].
+    pub reserve_bytes: u64,
 }
 
 impl Default for StoreOptions {
@@ -70,6 +78,8 @@ impl Default for StoreOptions {
         Self {
             cache_bytes: 96 << 20,
             write_buffer_bytes: 96 << 20,
+            // The write buffers go to disk twice, as log and as tables; the rest is for merging them.
+            reserve_bytes: 256 << 20,
         }
     }
 }
@@ -107,6 +117,7 @@ pub struct Store {
     db: Arc<DB>,
     path: PathBuf,
     read_only: bool,
+    reserve_bytes: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -130,6 +141,7 @@ impl Store {
             db: Arc::new(db),
             path: path.to_owned(),
             read_only: false,
+            reserve_bytes: options.reserve_bytes,
         };
         match store.format()? {
             Some(FORMAT) => {}
@@ -185,6 +197,7 @@ impl Store {
             db: Arc::new(db),
             path: path.to_owned(),
             read_only: true,
+            reserve_bytes: options.reserve_bytes,
         };
         match store.format()? {
             Some(FORMAT) => Ok(Arc::new(store)),
@@ -234,6 +247,29 @@ impl Store {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the disk has room for a block. Asked before the first byte of it is written: what is
+    /// kept free suffices for all that RocksDB still has in memory, so that neither a block nor the
+    /// work behind it finds the disk full halfway.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`] if less is free than the reserve, or if the system does not tell.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        let disk = rustix::fs::statvfs(&self.path).map_err(|error| StoreError::File {
+            path: self.path.clone(),
+            source: error.into(),
+        })?;
+        // What is kept for the superuser does not count.
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.reserve_bytes {
+            return Err(StoreError::NoRoom {
+                path: self.path.clone(),
+                free,
+                reserve: self.reserve_bytes,
+            });
+        }
+        Ok(())
     }
 
     /// Whether it was opened to be read only.

@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod check;
 pub mod client;
 pub mod damage;
+pub mod disk;
 pub mod fixtures;
 pub mod http;
 pub mod issuing;
