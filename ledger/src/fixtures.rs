@@ -239,6 +239,7 @@ mod on_disk {
         StoreOptions {
             cache_bytes: 4 << 20,
             write_buffer_bytes: 8 << 20,
+            ..StoreOptions::default()
         }
     }
 

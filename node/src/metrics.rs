@@ -54,6 +54,8 @@ pub struct Metrics {
     pub mempool: Family<ChainLabel, Gauge>,
     /// 1 while this node takes part in the chain, 0 if its part has halted.
     pub healthy: Family<ChainLabel, Gauge>,
+    /// 1 while a full disk keeps this node from voting.
+    pub paused: Family<ChainLabel, Gauge>,
     /// Decided transactions.
     pub transactions: Family<ChainLabel, Counter>,
     /// Refused transactions.
@@ -93,6 +95,7 @@ impl Metrics {
             refused_peers: Gauge::default(),
             mempool: Family::default(),
             healthy: Family::default(),
+            paused: Family::default(),
             transactions: Family::default(),
             refusals: Family::default(),
             synced_writes: Family::default(),
@@ -125,6 +128,11 @@ impl Metrics {
             "healthy",
             "1 while this node takes part in the chain, 0 if its part has halted",
             metrics.healthy.clone(),
+        );
+        registry.register(
+            "paused",
+            "1 while a full disk keeps this node from voting",
+            metrics.paused.clone(),
         );
         registry.register(
             "transactions",

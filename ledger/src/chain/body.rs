@@ -34,13 +34,14 @@ impl Chain {
     /// moved on, so that nobody will ask for it.
     ///
     /// # Errors
-    /// If the disk fails or is full.
+    /// If the disk fails or is nearly full ([`StoreError::NoRoom`]).
     pub fn store_body(&self, block: &CheckedBlock) -> Result<(), StoreError> {
         let digest = block.header_digest();
         let mut tip = self.tip();
         if tip.bodies.contains(&digest) || self.head().id != block.parent() {
             return Ok(());
         }
+        self.store.check_room()?;
         let key = body_key(self.number, block.header().height, &digest);
         let mut batch = Batch::default();
         batch.put(BODIES, key, encode(block));

@@ -164,7 +164,8 @@ impl Chain {
     ///
     /// # Errors
     /// If the block does not follow the head, the certificate does not decide exactly this result,
-    /// or the disk fails; after that last one the chain must be opened anew.
+    /// the disk is nearly full ([`StoreError::NoRoom`]; nothing has changed), or the disk fails; after
+    /// that last one the chain must be opened anew.
     pub fn commit(
         &self,
         executed: Executed,
@@ -183,6 +184,7 @@ impl Chain {
             });
         }
         self.check_certificate(&old, &executed, &certificate)?;
+        self.store.check_room()?;
         let Executed {
             block,
             outcome,

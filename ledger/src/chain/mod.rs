@@ -179,6 +179,14 @@ impl Chain {
         self.head().next_history_root
     }
 
+    /// [`crate::store::Store::check_room`] of its database.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_room(&self) -> Result<(), crate::store::StoreError> {
+        self.store.check_room()
+    }
+
     /// Numbers for an operator. Walks the window of the tree.
     pub fn metrics(&self) -> ChainMetrics {
         let tree = self.tree();

@@ -16,7 +16,7 @@ use crate::{
     fixtures::{NAME, Network, Node, START, address_of, lived, open, small, verified},
     genesis::GenesisBlock,
     signatures::VerifiedTransaction,
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoreOptions},
 };
 
 fn holder_address(n: u64) -> Address {
@@ -448,6 +448,49 @@ fn bodies_outlive_a_restart_and_losers_go() {
     );
     let error = node.chain.execute(stale).unwrap_err();
     assert!(matches!(error, ExecuteError::Stale { .. }), "{error}");
+}
+
+#[test]
+fn a_full_disk_refuses_blocks_before_anything_changes() {
+    let Node {
+        network,
+        genesis,
+        folder,
+        chain,
+    } = Node::new();
+    drop(chain);
+    let full = StoreOptions {
+        reserve_bytes: u64::MAX,
+        ..small()
+    };
+    let store = Store::open(folder.path(), &full).unwrap();
+    let rules = super::ChainRules::main(crate::identity::IdentityApplication);
+    let chain = Chain::open(store, NAME, &genesis, rules, ChainOptions::default()).unwrap();
+    let node = Node {
+        network,
+        genesis,
+        folder,
+        chain,
+    };
+    let before = node.chain.head();
+    let block = node.check(node.registrations(0..5));
+    let no_room = node.chain.store_body(&block).unwrap_err();
+    assert!(no_room.is_no_room(), "{no_room}");
+    assert!(node.chain.stored_bodies().is_empty());
+    for _ in 0..2 {
+        let block = node.check(node.registrations(0..5));
+        let executed = node.chain.execute(block).unwrap();
+        let certificate = node.network.certify(executed.header(), executed.outcome());
+        let refused = node.chain.commit(executed, certificate).unwrap_err();
+        assert!(
+            matches!(refused, CommitError::Store(StoreError::NoRoom { .. })),
+            "{refused}"
+        );
+        assert_eq!(node.chain.head().id, before.id);
+    }
+    let node = node.reopen();
+    assert_eq!(node.chain.head().id, before.id);
+    node.commit(node.registrations(0..5));
 }
 
 #[test]

@@ -134,6 +134,9 @@ pub(super) trait Database: Send + Sync {
     /// Writes a batch whole or not at all; if `sync`, it outlives a power cut when this returns.
     fn write(&self, batch: Batch, sync: bool) -> Result<(), StoreError>;
 
+    /// How much room the disk has.
+    fn free_bytes(&self) -> Result<u64, StoreError>;
+
     /// Moves a column from the log to its tables, if there are such.
     #[cfg(test)]
     fn flush(&self, _column: Column) -> Result<(), StoreError> {

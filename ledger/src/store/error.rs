@@ -44,6 +44,19 @@ pub enum StoreError {
         /// Its name.
         name: &'static str,
     },
+    /// The disk is nearly full. Nothing was written; the same works when there is room.
+    #[error(
+        "only {} MiB are free on the disk of {}, {} MiB must be; make room there", free >> 20,
+        path.display(), reserve >> 20
+    )]
+    NoRoom {
+        /// Where the database is.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be free.
+        reserve: u64,
+    },
     /// The disk or operating system failed.
     #[error("the database failed: {source}; check space, permissions and health of the disk")]
     Io {
@@ -79,6 +92,16 @@ impl StoreError {
             }
         } else {
             error.clone().into()
+        }
+    }
+
+    /// Whether the disk is full, so that the same may work later.
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } => true,
+            // RocksDB has no kind of its own for it; these are the system's words.
+            Self::Io { source } => source.to_string().contains("No space left on device"),
+            _ => false,
         }
     }
 

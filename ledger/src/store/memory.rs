@@ -15,8 +15,6 @@ use super::{
 /// What the disk does with the next write, instead of what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
-    /// It has no room: nothing is written.
-    Full,
     /// The power goes while it writes: the record is not whole, which its checksum shows, so that it
     /// counts as not written.
     Torn,
@@ -39,6 +37,8 @@ struct Content {
     /// What takes back each write that no sync has covered, the oldest first.
     unsynced: Vec<Vec<Change>>,
     fault: Option<DiskFault>,
+    /// It has no room.
+    full: bool,
     /// The power went in a write; nothing works until it is back.
     dark: bool,
 }
@@ -60,6 +60,11 @@ impl MemoryDisk {
     /// The next write meets this, and it alone.
     pub fn fail_next_write(&self, fault: DiskFault) {
         self.content().fault = Some(fault);
+    }
+
+    /// Fills the disk, or makes room.
+    pub fn fill(&self, full: bool) {
+        self.content().full = full;
     }
 
     /// Whether the power went in a write; it comes back with [`Self::cut_power`].
@@ -151,7 +156,6 @@ impl Database for Arc<MemoryDisk> {
         let fault = content.fault.take();
         let mut changes = batch.changes;
         match fault {
-            Some(DiskFault::Full) => return Err(failed("no space is left on the device")),
             _ if content.dark => return Err(failed("the power is off")),
             Some(DiskFault::Torn) => changes.clear(),
             Some(DiskFault::Half) => changes.truncate(changes.len() / 2),
@@ -168,5 +172,9 @@ impl Database for Arc<MemoryDisk> {
             Some(_) => Err(failed("the power was cut")),
             None => Ok(()),
         }
+    }
+
+    fn free_bytes(&self) -> Result<u64, StoreError> {
+        Ok(if self.content().full { 0 } else { u64::MAX })
     }
 }

@@ -24,6 +24,12 @@
 //! acknowledged blocks; the strictest mode would refuse to start after an ordinary kill. One hole is
 //! closed here: a record whose *length* is damaged looks like a torn tail, so [`tail`] tells them
 //! apart before the database is opened.
+//!
+//! # A full disk
+//!
+//! RocksDB refuses everything after a write that found the disk full, and the state in memory would be
+//! ahead of the disk. So nothing is written while less than a reserve is free ([`Store::check_room`]):
+//! bodies and blocks are refused before anything has changed, and taken when there is room again.
 
 mod buckets;
 #[cfg(feature = "store")]
@@ -73,13 +79,15 @@ pub(crate) const MAX_BODY_BYTES: usize =
 /// Largest encoding of a stored sealed header.
 pub(crate) const MAX_HEADER_BYTES: usize = MAX_CERTIFICATE_BYTES + 4096;
 
-/// How much memory the database may take.
+/// How much memory the database may take, and how much of the disk it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Bytes of blocks kept in memory, over all columns and chains.
     pub cache_bytes: usize,
     /// Bytes of writes kept in memory, over all columns and chains.
     pub write_buffer_bytes: usize,
+    /// Bytes that must be free on the disk before anything is written; see [`Store::check_room`].
+    pub reserve_bytes: u64,
 }
 
 impl Default for StoreOptions {
@@ -87,6 +95,8 @@ impl Default for StoreOptions {
         Self {
             cache_bytes: 96 << 20,
             write_buffer_bytes: 96 << 20,
+            // The write buffers go to disk twice, as log and as tables; the rest is for merging them.
+            reserve_bytes: 256 << 20,
         }
     }
 }
@@ -124,6 +134,7 @@ pub struct Store {
     database: Box<dyn Database>,
     path: PathBuf,
     read_only: bool,
+    reserve_bytes: u64,
 }
 
 impl std::fmt::Debug for Store {
@@ -142,7 +153,7 @@ impl Store {
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Arc<Self>, StoreError> {
         tail::check(path)?;
         let database = RocksDatabase::open(path, options)?;
-        Self::begin(Box::new(database), path)
+        Self::begin(Box::new(database), path, options.reserve_bytes)
     }
 
     /// Opens the database to read it, and changes nothing. Works beside a process that holds it;
@@ -174,6 +185,7 @@ impl Store {
             database: Box::new(RocksDatabase::open_to_read(path, options, up_to_damage)?),
             path: path.to_owned(),
             read_only: true,
+            reserve_bytes: options.reserve_bytes,
         };
         match store.format()? {
             Some(_) => Ok(Arc::new(store)),
@@ -188,15 +200,20 @@ impl Store {
     /// # Errors
     /// As the daemon's database does.
     pub fn in_memory(disk: &Arc<MemoryDisk>) -> Result<Arc<Self>, StoreError> {
-        Self::begin(Box::new(Arc::clone(disk)), Path::new("memory"))
+        Self::begin(Box::new(Arc::clone(disk)), Path::new("memory"), 1)
     }
 
     /// Takes up a database that may be new.
-    fn begin(database: Box<dyn Database>, path: &Path) -> Result<Arc<Self>, StoreError> {
+    fn begin(
+        database: Box<dyn Database>,
+        path: &Path,
+        reserve_bytes: u64,
+    ) -> Result<Arc<Self>, StoreError> {
         let store = Self {
             database,
             path: path.to_owned(),
             read_only: false,
+            reserve_bytes,
         };
         if store.format()?.is_none() {
             if !store.chains()?.is_empty() {
@@ -254,6 +271,24 @@ impl Store {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the disk has room for a block. Asked before the first byte of it is written: what is
+    /// kept free suffices for all that RocksDB still has in memory, so that neither a block nor the
+    /// work behind it finds the disk full halfway.
+    ///
+    /// # Errors
+    /// [`StoreError::NoRoom`] if less is free than the reserve, or if the system does not tell.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        let free = self.database.free_bytes()?;
+        if free < self.reserve_bytes {
+            return Err(StoreError::NoRoom {
+                path: self.path.clone(),
+                free,
+                reserve: self.reserve_bytes,
+            });
+        }
+        Ok(())
     }
 
     /// Whether it was opened to be read only.

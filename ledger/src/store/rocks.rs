@@ -1,6 +1,6 @@
 //! RocksDB behind the seam.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rocksdb::{
     ColumnFamily, DB, DBRecoveryMode, Direction, IteratorMode, ReadOptions, WriteBatch,
@@ -18,6 +18,7 @@ const READ_AHEAD_BYTES: usize = 2 << 20;
 /// The database of a daemon.
 pub(super) struct RocksDatabase {
     db: DB,
+    path: PathBuf,
 }
 
 impl RocksDatabase {
@@ -26,7 +27,14 @@ impl RocksDatabase {
         let (db_options, columns) = columns::options(options, false);
         let db = DB::open_cf_descriptors(&db_options, path, columns)
             .map_err(|error| StoreError::opening(path, &error))?;
-        Ok(Self { db })
+        Ok(Self::of(db, path))
+    }
+
+    fn of(db: DB, path: &Path) -> Self {
+        Self {
+            db,
+            path: path.to_owned(),
+        }
     }
 
     /// Opens the database at `path` beside a process that may hold it; of a damaged one, what comes
@@ -42,7 +50,7 @@ impl RocksDatabase {
         }
         let db = DB::open_cf_descriptors_read_only(&db_options, path, columns, false)
             .map_err(|error| StoreError::opening(path, &error))?;
-        Ok(Self { db })
+        Ok(Self::of(db, path))
     }
 
     fn column(&self, name: Column) -> Result<&ColumnFamily, StoreError> {
@@ -111,6 +119,15 @@ impl Database for RocksDatabase {
         let mut options = WriteOptions::default();
         options.set_sync(sync);
         Ok(self.db.write_opt(record, &options)?)
+    }
+
+    fn free_bytes(&self) -> Result<u64, StoreError> {
+        let disk = rustix::fs::statvfs(&self.path).map_err(|error| StoreError::File {
+            path: self.path.clone(),
+            source: error.into(),
+        })?;
+        // What is kept for the superuser does not count.
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     #[cfg(test)]

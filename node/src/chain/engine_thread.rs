@@ -18,6 +18,7 @@ use certchain_consensus::{
 use certchain_proto::TimeMs;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::pause::{NO_ROOM_PAUSE, Part, Pause};
 use crate::{
     journal::FileJournal,
     metrics::{Metrics, chain_label},
@@ -26,9 +27,6 @@ use crate::{
 
 /// Most events stepped before their promises are made durable with one sync.
 const EVENTS_PER_SYNC: usize = 64;
-
-/// How long voting pauses before a full disk is tried again.
-const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest wait without an event or timer, so that a stop is noticed.
 const IDLE: Duration = Duration::from_secs(1);
@@ -60,6 +58,8 @@ pub struct EngineThread {
     pub fatal: Fatal,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Tells of a full disk.
+    pub pause: Arc<Pause>,
 }
 
 /// The node's clock as block time. Only the engine's timers, time bounds and the times of signed
@@ -156,6 +156,7 @@ impl EngineThread {
             let synced = output.needs_sync();
             match output.commit(&mut self.journal) {
                 Ok(actions) => {
+                    self.pause.end(Part::Journal);
                     if synced {
                         self.metrics
                             .synced_writes
@@ -169,13 +170,10 @@ impl EngineThread {
                 }
                 Err(error) => match *error {
                     CommitError {
-                        source: JournalError::NoRoom { needed },
+                        source: error @ JournalError::NoRoom { .. },
                         output: kept,
                     } => {
-                        tracing::error!(
-                            chain = %self.chain, needed,
-                            "the journal's disk is full; voting pauses until there is room"
-                        );
+                        self.pause.begin(Part::Journal, &error);
                         output = *kept;
                         std::thread::sleep(NO_ROOM_PAUSE);
                         if self.fatal.is_stopping() {

@@ -27,6 +27,7 @@ use super::{
     engine_thread::{Input, now},
     executor::Task,
     intake::{Admission, Submission, SubmissionRoom},
+    pause::Pause,
     suspects::{Sender, Suspects},
     waiters::{TooManyWaits, Waiters},
 };
@@ -99,6 +100,8 @@ pub struct ChainHost {
     pub(super) tips: Mutex<BTreeMap<PeerId, Height>>,
     pub(super) sync_wanted: Notify,
     pub(super) halted: OnceLock<String>,
+    /// Whether a full disk keeps this node from voting.
+    pub(super) pause: Arc<Pause>,
     pub(super) work_announced: AtomicBool,
     /// On a side chain: main on this node.
     pub main: Option<Arc<ChainHost>>,
@@ -207,6 +210,11 @@ impl ChainHost {
         self.height.subscribe()
     }
 
+    /// Whether a full disk keeps this node from deciding blocks.
+    pub fn is_paused(&self) -> bool {
+        self.pause.is_paused()
+    }
+
     /// Validators among the connected peers.
     pub fn connected_validators(&self) -> Vec<(ValidatorIndex, PeerId)> {
         self.network
@@ -253,7 +261,7 @@ impl ChainHost {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .len(),
-            voting: self.me.is_some() && engine.can_sign && halted.is_none(),
+            voting: self.me.is_some() && engine.can_sign && halted.is_none() && !self.is_paused(),
             ready: halted.is_none() && !ahead && peers + here >= self.validators.quorum(),
             halted,
         }

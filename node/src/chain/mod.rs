@@ -10,6 +10,7 @@ mod executor;
 mod host;
 mod inbound;
 mod intake;
+mod pause;
 mod serve;
 mod start;
 mod suspects;

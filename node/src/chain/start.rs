@@ -39,6 +39,7 @@ use super::{
     host::ChainHost,
     inbound,
     intake::{self, SubmissionRoom},
+    pause::Pause,
     suspects::Suspects,
     sync,
     waiters::Waiters,
@@ -243,6 +244,7 @@ impl ChainTask {
             tips: Mutex::new(BTreeMap::new()),
             sync_wanted: Notify::new(),
             halted: OnceLock::new(),
+            pause: Arc::new(Pause::new(name, Arc::clone(&shared.metrics))),
             work_announced: AtomicBool::new(false),
             main,
             chain,
@@ -251,10 +253,15 @@ impl ChainTask {
         anchor::halt_if_frozen(&host);
 
         let runtime = tokio::runtime::Handle::current();
-        let executor = Executor::new(Arc::clone(&host), shared.fatal.clone(), runtime.clone());
+        let executor = Executor::new(
+            Arc::clone(&host),
+            shared.fatal.clone(),
+            runtime.clone(),
+            work,
+        );
         let executing = Arc::clone(&host);
         let executor = spawn(format!("executor-{name}"), move || {
-            let run = std::panic::AssertUnwindSafe(|| executor.run(&work));
+            let run = std::panic::AssertUnwindSafe(|| executor.run());
             if std::panic::catch_unwind(run).is_err() {
                 executing.halt("the executor violated a rule of its own; report this".into());
             }
@@ -269,6 +276,7 @@ impl ChainTask {
             status: status_sender,
             fatal: shared.fatal.clone(),
             metrics: Arc::clone(&shared.metrics),
+            pause: Arc::clone(&host.pause),
         };
         let watched = Arc::clone(&host);
         let engine = spawn(format!("engine-{name}"), move || {

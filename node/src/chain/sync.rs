@@ -46,6 +46,11 @@ pub async fn run(host: Arc<ChainHost>, fatal: Fatal) {
             if fatal.is_stopping() {
                 return;
             }
+            // A full disk takes no blocks: those that are asked for would only wait in memory.
+            if host.is_paused() {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             if round(&host, &mut standing).await {
                 continue;
             }

@@ -321,8 +321,6 @@ impl World {
                 host.candidates.insert(header.digest(), candidate);
                 Ok(true)
             }
-            // A full disk: as in the daemon there is no vote for the block.
-            Err(_) if !self.nodes[node].disk.is_dark() => Ok(false),
             Err(_) => {
                 self.crash(node, RESTART_MS);
                 Ok(false)

@@ -221,6 +221,9 @@ impl World {
         if busy || host.chain.head().height().next() != next {
             return Ok(()); // what it decided is not done yet
         }
+        if host.chain.check_room().is_err() {
+            return Ok(()); // it is looked at again with the next sweep
+        }
         host.queue = host.queue.split_off(&next);
         let Some(block) = host.queue.get(&next).cloned() else {
             return Ok(());

@@ -31,10 +31,12 @@ pub enum Trouble {
         /// Whether what was written is there when it comes back.
         written: bool,
     },
-    /// The store has no room for the next write.
+    /// A store has no room.
     StoreFull {
         /// Whose.
         node: usize,
+        /// For how long.
+        lasts_ms: u64,
     },
     /// A journal has no room.
     JournalFull {
@@ -199,7 +201,7 @@ impl Plan {
                 node,
                 written: rng.coin(),
             },
-            6 => Trouble::StoreFull { node },
+            6 => Trouble::StoreFull { node, lasts_ms },
             7 => Trouble::JournalFull {
                 node,
                 chain,

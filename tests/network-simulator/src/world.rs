@@ -30,6 +30,9 @@ use crate::{
     wishes::Wishes,
 };
 
+/// How often a full disk is looked at.
+const ROOM_AGAIN_MS: u64 = 100;
+
 /// Something that will happen.
 #[derive(Debug)]
 pub enum What {
@@ -74,6 +77,8 @@ pub enum What {
     Trouble(Trouble),
     /// A process starts.
     Boot { node: usize },
+    /// A store has room again.
+    Room { node: usize },
     /// Two nodes are connected anew.
     Connected { node: usize, to: usize },
 }
@@ -230,7 +235,11 @@ impl World {
             What::Deliver { to, .. } | What::Blocks { to, .. } | What::Gossip { to, .. } => *to,
             What::AskBlocks { of, .. } => *of,
             What::Process { node, .. } | What::Connected { node, .. } => *node,
-            What::Wish | What::Ask { .. } | What::Trouble(_) | What::Boot { .. } => return None,
+            What::Wish
+            | What::Ask { .. }
+            | What::Trouble(_)
+            | What::Boot { .. }
+            | What::Room { .. } => return None,
         };
         let until = self.nodes[node].paused_until;
         (until > self.now).then_some(until)
@@ -346,6 +355,10 @@ impl World {
             What::Ask { wish } => self.ask(wish),
             What::Trouble(trouble) => self.trouble(trouble),
             What::Boot { node } => self.boot(node),
+            What::Room { node } => {
+                self.nodes[node].disk.fill(false);
+                Ok(())
+            }
             What::Connected { node, to } => {
                 let validator = ValidatorIndex::new(to as u16);
                 let event = || Event::Connected { validator };
@@ -355,6 +368,16 @@ impl World {
     }
 
     fn work(&mut self, node: usize, chain: usize, what: Task) -> Result<(), Violation> {
+        let of_executor = matches!(
+            what,
+            Task::FindBody { .. } | Task::Propose { .. } | Task::Apply
+        );
+        let room = || self.nodes[node].hosts[chain].chain.check_room();
+        if of_executor && room().is_err() {
+            // As the daemon's executor does: it stands still until there is room.
+            self.task(ROOM_AGAIN_MS, node, chain, what);
+            return Ok(());
+        }
         match what {
             Task::Timer { id, setting } => {
                 let timers = &mut self.nodes[node].hosts[chain].timers;
@@ -393,8 +416,10 @@ impl World {
                 };
                 self.nodes[node].disk.fail_next_write(fault);
             }
-            Trouble::StoreFull { node } => {
-                self.nodes[node].disk.fail_next_write(DiskFault::Full);
+            Trouble::StoreFull { node, lasts_ms } => {
+                self.nodes[node].disk.fill(true);
+                let lasts_ms = lasts_ms.min((START + self.plan.heal_at) - self.now);
+                self.after(lasts_ms, What::Room { node });
             }
             Trouble::JournalFull {
                 node,

@@ -65,6 +65,14 @@ impl Load {
     /// # Errors
     /// If a node's address is none.
     pub fn start(cluster: &Cluster, first: u64) -> anyhow::Result<Self> {
+        Self::start_paced(cluster, first, Duration::ZERO)
+    }
+
+    /// [`Self::start`] with a pause of each worker between two submissions.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_paced(cluster: &Cluster, first: u64, pace: Duration) -> anyhow::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let decided = Arc::new(AtomicU64::new(0));
         let next = Arc::new(AtomicU64::new(first));
@@ -74,6 +82,7 @@ impl Load {
                 index,
                 client: node.client()?,
                 office: Arc::clone(&cluster.office),
+                pace,
                 next: Arc::clone(&next),
                 stop: Arc::clone(&stop),
                 decided: Arc::clone(&decided),
@@ -125,6 +134,7 @@ struct Worker {
     index: usize,
     client: Client,
     office: Arc<Office>,
+    pace: Duration,
     next: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     decided: Arc<AtomicU64>,
@@ -150,6 +160,7 @@ impl Worker {
                         })
                         .collect();
                     self.follow(admitted, &mut report).await;
+                    tokio::time::sleep(self.pace).await;
                 }
                 Err(_) => {
                     report.failures += 1;

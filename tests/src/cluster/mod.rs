@@ -7,9 +7,11 @@
 
 pub mod binaries;
 pub mod certificates;
+pub mod chaos;
 pub mod check;
 pub mod client;
 pub mod damage;
+pub mod disk;
 pub mod fixtures;
 pub mod http;
 pub mod issuing;

@@ -21,6 +21,7 @@ use super::{
     Links, Node, Office,
     binaries::workspace,
     check::{CHAINS, agreement_on},
+    disk::SmallDisk,
     node::run,
     ports::PortHold,
     wait::PATIENCE,
@@ -117,7 +118,8 @@ pub struct Cluster {
     /// Who registers people.
     pub office: Arc<Office>,
     links: Option<Links>,
-    // After the nodes, so that the folder goes away when they have ended.
+    // After the nodes, so that disks and folder go away when they have ended, disks first.
+    disks: BTreeMap<usize, SmallDisk>,
     folder: TempDir,
     done: bool,
     _turn: OwnedMutexGuard<()>,
@@ -175,6 +177,7 @@ impl Cluster {
             nodes,
             genesis,
             office: Arc::new(office),
+            disks: BTreeMap::new(),
             folder,
             done: false,
             _turn: turn,
@@ -204,6 +207,25 @@ impl Cluster {
     /// If the cluster was not made with them.
     pub fn links(&self) -> anyhow::Result<&Links> {
         self.links.as_ref().context("the cluster is not linked")
+    }
+
+    /// Puts a disk of so many bytes under the data of a node that does not run. The test must be
+    /// [`inside`](super::disk::inside) a namespace.
+    ///
+    /// # Errors
+    /// If it cannot be mounted.
+    pub fn small_disk(&mut self, node: usize, bytes: u64) -> anyhow::Result<()> {
+        let disk = SmallDisk::over(&self.node(node)?.data_dir, bytes)?;
+        self.disks.insert(node, disk);
+        Ok(())
+    }
+
+    /// The small disk of a node.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn disk(&self, node: usize) -> anyhow::Result<&SmallDisk> {
+        self.disks.get(&node).context("it has no small disk")
     }
 
     /// The cluster's folder.

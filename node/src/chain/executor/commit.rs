@@ -4,29 +4,41 @@ use std::{sync::PoisonError, time::Instant};
 
 use certchain_consensus::{Decision, Event};
 use certchain_ledger::{
-    chain::{Committed, Executed},
+    chain::{CommitError, Committed, Executed},
     signatures::VerifiedTransaction,
+    store::StoreError,
 };
 use certchain_proto::{Height, hash::HeaderDigest};
 
 use super::Executor;
 use crate::{chain::bodies, metrics::chain_label, stop::StopReason};
 
+/// Why a decided block is not on disk.
+enum Failure {
+    /// There is no room for it yet.
+    NoRoom(StoreError),
+    /// The block, the state or the disk is not as it must be.
+    Other(String),
+}
+
 impl Executor {
     pub(super) fn commit(&mut self, decision: Decision) {
         let digest = decision.header.digest();
         let height = decision.header.height;
         let started = Instant::now();
-        let result = self
-            .executed(&decision, &digest)
-            .and_then(|(executed, seen)| {
-                let committed = self
-                    .host
-                    .chain
-                    .commit(executed, decision.certificate)
-                    .map_err(|error| error.to_string())?;
-                Ok((committed, seen))
-            });
+        let result = loop {
+            match self.store(&decision, &digest) {
+                Err(Failure::NoRoom(error)) => {
+                    // Nothing has changed. What is decided stays so, and is stored when there is room,
+                    // here or after the next start.
+                    if !self.wait_for_room(&error) {
+                        return;
+                    }
+                }
+                Err(Failure::Other(error)) => break Err(error),
+                Ok(done) => break Ok(done),
+            }
+        };
         match result {
             Ok((committed, seen)) => {
                 let metrics = &self.host.metrics;
@@ -48,6 +60,23 @@ impl Executor {
                     error,
                 });
             }
+        }
+    }
+
+    /// Puts a decided block on disk; with the moment at which it was first seen.
+    fn store(
+        &mut self,
+        decision: &Decision,
+        digest: &HeaderDigest,
+    ) -> Result<(Committed, Instant), Failure> {
+        let (executed, seen) = self.executed(decision, digest).map_err(Failure::Other)?;
+        let certificate = decision.certificate.clone();
+        match self.host.chain.commit(executed, certificate) {
+            Ok(committed) => Ok((committed, seen)),
+            Err(CommitError::Store(error @ StoreError::NoRoom { .. })) => {
+                Err(Failure::NoRoom(error))
+            }
+            Err(error) => Err(Failure::Other(error.to_string())),
         }
     }
 

@@ -2,9 +2,10 @@
 
 mod checkpoint;
 mod commit;
+mod room;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -89,6 +90,9 @@ pub struct Executor {
     host: Arc<ChainHost>,
     fatal: Fatal,
     runtime: tokio::runtime::Handle,
+    tasks: Receiver<Task>,
+    /// Tasks that came while the disk was full.
+    held: VecDeque<Task>,
     candidates: BTreeMap<HeaderDigest, Candidate>,
     /// Blocks that wait for main, and whether they are decided ones from a peer.
     waiting: BTreeSet<(HeaderDigest, bool)>,
@@ -97,12 +101,19 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor without work.
-    pub fn new(host: Arc<ChainHost>, fatal: Fatal, runtime: tokio::runtime::Handle) -> Self {
+    /// An executor of these tasks.
+    pub fn new(
+        host: Arc<ChainHost>,
+        fatal: Fatal,
+        runtime: tokio::runtime::Handle,
+        tasks: Receiver<Task>,
+    ) -> Self {
         Self {
             host,
             fatal,
             runtime,
+            tasks,
+            held: VecDeque::new(),
             candidates: BTreeMap::new(),
             waiting: BTreeSet::new(),
             last_commit: Instant::now(),
@@ -111,28 +122,43 @@ impl Executor {
     }
 
     /// Works until told to stop.
-    pub fn run(mut self, tasks: &Receiver<Task>) {
+    pub fn run(mut self) {
         loop {
             let pause = self.sweep.remaining(Instant::now());
             if pause.is_zero() {
                 self.sweep();
             }
-            match tasks.recv_timeout(pause) {
+            let task = match self.held.pop_front() {
+                Some(task) => Ok(task),
+                None => self.tasks.recv_timeout(pause),
+            };
+            match task {
                 Ok(Task::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Task::Propose(request)) => self.propose(&request),
-                Ok(Task::CheckBody(request)) => self.check_body(request),
-                Ok(Task::BodyArrived {
-                    header,
-                    parent_certificate,
-                    transactions,
-                }) => {
-                    self.take_body(&header, parent_certificate, transactions);
-                }
-                Ok(Task::Synced(synced)) => self.take_synced(*synced),
-                Ok(Task::Execute(header)) => self.execute(&header),
-                Ok(Task::Commit(decision)) => self.commit(*decision),
                 Err(RecvTimeoutError::Timeout) => {}
+                Ok(task) => {
+                    if !self.has_room() {
+                        return;
+                    }
+                    self.work(task);
+                }
             }
+        }
+    }
+
+    fn work(&mut self, task: Task) {
+        match task {
+            Task::Propose(request) => self.propose(&request),
+            Task::CheckBody(request) => self.check_body(request),
+            Task::BodyArrived {
+                header,
+                parent_certificate,
+                transactions,
+            } => self.take_body(&header, parent_certificate, transactions),
+            Task::Synced(synced) => self.take_synced(*synced),
+            Task::Execute(header) => self.execute(&header),
+            Task::Commit(decision) => self.commit(*decision),
+            // It ends the loop, not here.
+            Task::Stop => {}
         }
     }
 
@@ -288,7 +314,7 @@ impl Executor {
         parent_certificate: CommitCertificate,
         transactions: Vec<VerifiedTransaction>,
     ) -> Result<(), Option<BodyFault>> {
-        let host = &self.host;
+        let host = Arc::clone(&self.host);
         if header.parent != host.chain.head().id {
             // Its height was decided while it was being completed.
             return Err(None);
@@ -310,9 +336,14 @@ impl Executor {
                     }
                 }
             })?;
-        if let Err(error) = host.chain.store_body(&checked) {
-            tracing::error!(chain = %host.name, %error, "a body cannot be stored; no vote for it");
-            return Err(None);
+        while let Err(error) = host.chain.store_body(&checked) {
+            if !error.is_no_room() {
+                tracing::error!(chain = %host.name, %error, "no body can be stored; no vote for it");
+                return Err(None);
+            }
+            if !self.wait_for_room(&error) {
+                return Err(None);
+            }
         }
         host.metrics
             .synced_writes

@@ -151,6 +151,12 @@ pub(super) async fn put_content(
             "only an active agency may put content",
         ));
     }
+    if main.is_paused() {
+        // What is left on the disk is for the blocks.
+        return Err(Status::resource_exhausted(
+            "this node's disk is full; put the content on another node",
+        ));
+    }
     let size = content.len() as u64;
     let (hash, content) =
         on_worker(main, move |_| Ok((ContentHash::of(&content), content))).await?;
