@@ -23,6 +23,7 @@ use crate::error::SendError;
 use crate::events::Direct;
 use crate::identity::{ChannelId, PeerId};
 use crate::limits::{Limits, OPEN_TIMEOUT, REOPEN_CAP, REOPEN_FIRST, STABLE_AFTER};
+use crate::pace::Pace;
 use crate::shared::{Link, Shared, lock};
 use crate::streams::Kind;
 use crate::wire::{ReadError, read_body, read_channel, write_body};
@@ -244,6 +245,7 @@ pub(crate) async fn run_reader(shared: Arc<Shared>, link: Arc<Link>, mut stream:
     }
     let reading = async {
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
+        let mut pace = Pace::new(shared.limits.direct_in_rate, Instant::now());
         while let Some(data) = read_frame(&shared, &link, &mut stream).await {
             let size = data.len();
             let message = Direct {
@@ -257,6 +259,10 @@ pub(crate) async fn run_reader(shared: Arc<Shared>, link: Arc<Link>, mut stream:
                 return;
             }
             shared.counters.direct_received.one();
+            let wait = pace.take(Instant::now());
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
         }
     };
     tokio::select! {

@@ -49,6 +49,7 @@ mod handle;
 mod identity;
 mod inbox;
 pub mod limits;
+mod pace;
 mod shared;
 mod stats;
 mod streams;

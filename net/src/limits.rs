@@ -26,6 +26,10 @@ pub const DIRECT_OUT_BYTES: usize = 16 * MIB;
 pub const DIRECT_IN_FRAMES: usize = 256;
 /// Their bytes.
 pub const DIRECT_IN_BYTES: usize = 8 * MIB;
+/// Direct messages of one peer on one channel that are read in a second, and as many besides after a
+/// pause: several times what consensus says at its fastest. Whoever sends more is read no faster, so
+/// that a flood costs the flooder's time.
+pub const DIRECT_IN_RATE: usize = 2_000;
 /// Gossip messages of one forwarder that wait for the application; beyond it they are dropped.
 pub const GOSSIP_IN_MESSAGES: usize = 256;
 /// Their bytes.
@@ -123,6 +127,8 @@ pub struct Limits {
     pub direct_in_frames: usize,
     /// See [`DIRECT_IN_BYTES`].
     pub direct_in_bytes: usize,
+    /// See [`DIRECT_IN_RATE`].
+    pub direct_in_rate: usize,
     /// See [`GOSSIP_IN_MESSAGES`].
     pub gossip_in_messages: usize,
     /// See [`GOSSIP_IN_BYTES`].
@@ -144,6 +150,7 @@ impl Default for Limits {
             direct_out_bytes: DIRECT_OUT_BYTES,
             direct_in_frames: DIRECT_IN_FRAMES,
             direct_in_bytes: DIRECT_IN_BYTES,
+            direct_in_rate: DIRECT_IN_RATE,
             gossip_in_messages: GOSSIP_IN_MESSAGES,
             gossip_in_bytes: GOSSIP_IN_BYTES,
             requests_per_peer: REQUESTS_PER_PEER,
@@ -164,6 +171,7 @@ impl Limits {
             ("direct_out_bytes", self.direct_out_bytes, 1 << 32),
             ("direct_in_frames", self.direct_in_frames, 1 << 20),
             ("direct_in_bytes", self.direct_in_bytes, 1 << 32),
+            ("direct_in_rate", self.direct_in_rate, 1 << 20),
             ("gossip_in_messages", self.gossip_in_messages, 1 << 20),
             ("gossip_in_bytes", self.gossip_in_bytes, 1 << 32),
             ("requests_per_peer", self.requests_per_peer, 1 << 6),

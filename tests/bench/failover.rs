@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::figures::Figures;
 
 /// The devnet's timers.
-const PARAMETERS: &str = "config/devnet/parameters.toml";
+pub const PARAMETERS: &str = "config/devnet/parameters.toml";
 /// How often the height is asked for.
 const POLL: Duration = Duration::from_millis(5);
 /// Receipts between two deaths.

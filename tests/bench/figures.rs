@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::{Value, json};
 
 /// What is asked for, what it means, and in what order it is shown.
-const KNOWN: [(&str, &str); 33] = [
+const KNOWN: [(&str, &str); 38] = [
     ("transactions_per_s", "registrations decided per second"),
     (
         "commit_p50_ms",
@@ -19,6 +19,23 @@ const KNOWN: [(&str, &str); 33] = [
     ),
     ("primary_death_p99_ms", "the same, 99 of 100"),
     ("primary_deaths", "how often it was killed"),
+    (
+        "quiet_transactions_per_s",
+        "registrations decided per second by three, the fourth being silent",
+    ),
+    (
+        "flooded_transactions_per_s",
+        "the same while the fourth floods them with votes",
+    ),
+    ("flooded_share", "the second by the first"),
+    (
+        "flood_votes_per_s",
+        "votes that they took from it meanwhile, all three together",
+    ),
+    (
+        "flood_memory_mib",
+        "growth of a node's memory by the flood alone, the most of the three",
+    ),
     (
         "loaded_block_transactions",
         "registrations per block under full load",

@@ -7,6 +7,7 @@
 mod certificates;
 mod failover;
 mod figures;
+mod flood;
 mod latency;
 mod machine;
 mod throughput;
@@ -46,6 +47,9 @@ struct Args {
     /// How often the primary is killed under load; 0 leaves that out.
     #[arg(long, default_value_t = 25)]
     deaths: usize,
+    /// Registrations of each run with and without a validator that floods; 0 leaves that out.
+    #[arg(long, default_value_t = 10_000)]
+    flooded: u64,
     /// Keys in the state tree that is updated; 0 leaves the tree out.
     #[arg(long, default_value_t = 1_000_000)]
     tree_keys: u64,
@@ -85,6 +89,9 @@ fn main() -> anyhow::Result<()> {
         let run = failover::measure(args.deaths, args.nodes, dir.clone(), &mut figures);
         runtime.block_on(run)?;
     }
+    if args.flooded > 0 {
+        runtime.block_on(flood::measure(args.flooded, dir.clone(), &mut figures))?;
+    }
     print!("{}", figures.to_table());
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&figures.to_json())? + "\n";
@@ -103,7 +110,7 @@ async fn measure_network(args: &Args, dir: PathBuf, figures: &mut Figures) -> an
     };
     let mut cluster = Cluster::start(options).await?;
     latency::measure(&cluster, args.latency_seconds, figures).await?;
-    let load = throughput::sign_ahead(&cluster, args.transactions, figures).await?;
+    let load = throughput::sign_ahead(&cluster, 0, args.transactions, figures).await?;
     let before = usage::store_bytes(&cluster)?;
     let processor = usage::processor_seconds(&cluster)?;
     throughput::measure(&cluster, load, figures).await?;

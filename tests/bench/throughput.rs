@@ -28,9 +28,10 @@ const AHEAD: u64 = 8_000;
 /// Longest time without a new block.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Signs registrations ahead, on all processors.
+/// Signs registrations of the people from `first` on ahead, on all processors.
 pub async fn sign_ahead(
     cluster: &Cluster,
+    first: u64,
     count: u64,
     figures: &mut Figures,
 ) -> anyhow::Result<Vec<Vec<SignedTransaction>>> {
@@ -39,7 +40,7 @@ pub async fn sign_ahead(
     let mut tasks = Vec::new();
     for worker in 0..workers {
         let office = Arc::clone(&cluster.office);
-        let numbers = worker * share..((worker + 1) * share).min(count);
+        let numbers = first + worker * share..first + ((worker + 1) * share).min(count);
         tasks.push(tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let signed: Vec<SignedTransaction> =
@@ -118,7 +119,7 @@ pub async fn measure(
     Ok(())
 }
 
-/// Streams a load into all nodes in turn and watches the blocks of the first.
+/// Streams a load into all running nodes in turn and watches the blocks of the first.
 pub async fn drive(cluster: &Cluster, load: Load) -> anyhow::Result<Done> {
     let Load {
         chain,
@@ -129,6 +130,7 @@ pub async fn drive(cluster: &Cluster, load: Load) -> anyhow::Result<Done> {
     let clients: Vec<Client> = cluster
         .nodes
         .iter()
+        .filter(|node| node.is_running())
         .map(Node::client)
         .collect::<Result<_, _>>()?;
     let progress = Arc::new(Progress::default());

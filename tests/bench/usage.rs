@@ -1,7 +1,7 @@
 //! What the nodes use: disk, memory, processors, and the time of an audit.
 
 use anyhow::{Context as _, ensure};
-use certchain_tests::cluster::{Cluster, Node, damage::bytes_in};
+use certchain_tests::cluster::{Cluster, damage::bytes_in};
 use serde_json::Value;
 
 use crate::figures::Figures;
@@ -26,23 +26,12 @@ fn mean(values: &[f64]) -> f64 {
 /// Memory of the nodes, from the system.
 pub fn memory(cluster: &Cluster, figures: &mut Figures) -> anyhow::Result<()> {
     let of = |name: &str| -> anyhow::Result<f64> {
-        let each = cluster.nodes.iter().map(|node| memory_of(node, name));
+        let each = cluster.nodes.iter().map(|node| node.memory_mib(name));
         Ok(mean(&each.collect::<anyhow::Result<Vec<f64>>>()?))
     };
     figures.set("rss_mib_per_node", of("VmRSS:")?);
     figures.set("rss_peak_mib_per_node", of("VmHWM:")?);
     Ok(())
-}
-
-fn memory_of(node: &Node, name: &str) -> anyhow::Result<f64> {
-    let pid = node.pid().context("it does not run")?;
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line
-        .and_then(|line| line.split_whitespace().next())
-        .and_then(|n| n.parse().ok());
-    let kib: f64 = kib.with_context(|| format!("the system does not tell {name}"))?;
-    Ok(kib / 1024.0)
 }
 
 /// Processor time of all nodes so far.

@@ -279,3 +279,30 @@ async fn a_channel_can_be_left_and_joined_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_flood_is_read_at_its_pace_and_arrives_whole() {
+    const RATE: usize = 500;
+    let slow = Limits {
+        direct_in_rate: RATE,
+        ..Limits::default()
+    };
+    let (a, b) = (start(1).await, start_with(2, slow).await);
+    connect(&[&a, &b]).await;
+    let _a_channel = a.subscribe(CHANNEL).await;
+    let mut channel = b.subscribe(CHANNEL).await;
+    let begun = std::time::Instant::now();
+    for number in 0..RATE {
+        let data = (number as u32).to_le_bytes().to_vec();
+        assert_eq!(a.net.send(b.peer(), CHANNEL, data), Ok(0));
+    }
+    for number in 0..RATE {
+        let message = soon("a message", channel.direct.recv())
+            .await
+            .expect("open");
+        assert_eq!(message.data, (number as u32).to_le_bytes());
+    }
+    // A new stream has nothing saved up; a slow machine only takes longer.
+    let took = begun.elapsed().as_millis();
+    assert!(took >= 900, "{RATE} messages came in {took} ms");
+}

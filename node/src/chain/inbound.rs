@@ -2,7 +2,8 @@
 //!
 //! Who sends more than its room is not waited for: consensus says everything again in time, and a
 //! flood costs only the flooder's own messages. A peer that has lately sent a consensus message that
-//! does not verify has room for one at a time.
+//! does not verify has room for one at a time. How many messages of a peer are verified follows from
+//! what consensus needs ([`Budgets`]), not from what it sends.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,10 @@ use certchain_net::{Direct as Frame, Gossip, Inbox, PeerId, Request, Verdict};
 use certchain_proto::certificate::Ed25519Verifier;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{evidence, exchange::Direct, host::ChainHost, intake, serve, suspects::Sender, sync};
+use super::{
+    budget::Budgets, evidence, exchange::Direct, host::ChainHost, intake, serve, suspects::Sender,
+    sync,
+};
 
 /// Bytes of consensus messages of one peer that may wait for the engine.
 const ROOM_PER_PEER: usize = 2 * MAX_MESSAGE_BYTES;
@@ -28,10 +32,19 @@ const GOSSIP_AT_ONCE: usize = 4;
 
 /// Hands direct messages on until the network ends.
 pub async fn direct(host: Arc<ChainHost>, mut inbox: Inbox<Frame>) {
-    let rooms = Rooms::default();
+    let (rooms, budgets) = (Rooms::default(), Budgets::default());
     while let Some(frame) = inbox.recv().await {
         match Direct::decode(&frame.data) {
-            Ok(Direct::Consensus(bytes)) => consensus(&host, &rooms, frame.from, bytes),
+            Ok(Direct::Consensus(bytes)) => {
+                let height = host.chain.head().header.height;
+                if budgets.take(frame.from, Instant::now(), height) {
+                    consensus(&host, &rooms, frame.from, bytes);
+                } else {
+                    tracing::debug!(
+                        chain = %host.name, from = %frame.from, "a peer says more than it needs to"
+                    );
+                }
+            }
             Ok(Direct::Tip(height)) => sync::note_tip(&host, frame.from, height),
             Ok(Direct::Evidence(found)) => {
                 if let Some(room) = rooms.take(frame.from, frame.data.len()) {

@@ -3,6 +3,7 @@
 
 mod anchor;
 mod bodies;
+mod budget;
 mod engine_thread;
 mod evidence;
 mod exchange;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod damage;
 pub mod disk;
 pub mod fixtures;
+pub mod flood;
 pub mod http;
 pub mod issuing;
 pub mod links;

@@ -346,6 +346,21 @@ impl Node {
         value.with_context(|| format!("no metric {line} in\n{text}"))
     }
 
+    /// A number of its memory in MiB, by the name that the system has for it, with its colon.
+    ///
+    /// # Errors
+    /// If it does not run or the system does not tell.
+    pub fn memory_mib(&self, name: &str) -> anyhow::Result<f64> {
+        let pid = self.pid().context("it does not run")?;
+        let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line
+            .and_then(|line| line.split_whitespace().next())
+            .and_then(|n| n.parse().ok());
+        let kib: f64 = kib.with_context(|| format!("the system does not tell {name}"))?;
+        Ok(kib / 1024.0)
+    }
+
     /// All that it has written.
     pub fn log_text(&self) -> String {
         fs::read(&self.log).map_or_else(
