@@ -83,7 +83,7 @@ fn whole_nodes_lose_nothing_and_go_on() {
         sums.failed
     );
     assert!(
-        sums.blocks > 15 * sums.seeds && sums.receipts > 5 * sums.seeds,
+        sums.blocks >= 15 * sums.seeds && sums.receipts >= 5 * sums.seeds,
         "the runs do too little to show anything"
     );
 }
