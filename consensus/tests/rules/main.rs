@@ -6,8 +6,10 @@
 mod changes;
 mod journal;
 mod limits;
+mod promises;
 mod proposals;
 mod sandbox;
+mod start;
 mod sync;
 mod verification;
 mod votes;

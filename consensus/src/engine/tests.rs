@@ -1,0 +1,121 @@
+//! J-2: the one place that signs refuses by itself, whatever its callers have checked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use certchain_proto::{
+    CommitCertificate, Epoch, Outcome, SecretKey, Validator,
+    hash::{ReceiptsRoot, StateRoot, ValidatorSetDigest},
+};
+
+use super::{
+    fixtures::{CHAIN, HEIGHT, header, statements, validator},
+    *,
+};
+use crate::signer::KeySigner;
+
+/// Validator 1 of four at height 1, in view 2.
+fn engine(me: Option<u16>, open: bool, records: Vec<Record>) -> Engine {
+    let key = |i: u16| SecretKey::from_seed(&[i as u8 + 1; 32]);
+    let members = (0..4)
+        .map(|i| Validator {
+            vote_key: key(i).public().clone(),
+            network_key: [i as u8; 32],
+        })
+        .collect();
+    let mut header = header(0, 0);
+    header.height = Height::ZERO;
+    let outcome = Outcome {
+        state_root: StateRoot::ZERO,
+        receipts_root: ReceiptsRoot::ZERO,
+        next_validators: ValidatorSetDigest::ZERO,
+    };
+    let config = EngineConfig {
+        chain: CHAIN,
+        validators: ValidatorSet::new(Epoch::ZERO, members).unwrap(),
+        me: me.map(validator),
+        params: Params::default(),
+    };
+    let head = Head {
+        certificate: CommitCertificate::genesis(header.digest(), outcome.digest()),
+        header,
+        outcome,
+        previous_view: View::ZERO,
+    };
+    let signer = Box::new(KeySigner::new(key(1)));
+    let mut engine = Engine::new(config, Recovered { head, records }, signer).unwrap();
+    engine.round.move_to(View::new(2), open);
+    engine
+}
+
+/// Whether the engine signs this; if not, it must have halted by this rule.
+fn signs(mut engine: Engine, statement: &Statement, refused_by: &str) -> bool {
+    if engine.sign(statement).is_some() {
+        assert_eq!(engine.halted, None);
+        return true;
+    }
+    match engine.halted {
+        Some(HaltReason::Invariant { rule, .. }) => assert_eq!(rule, refused_by, "{statement:?}"),
+        other => panic!("{statement:?}: {other:?}"),
+    }
+    false
+}
+
+#[test]
+fn j_2_each_phase_has_its_views() {
+    const TURN: &str = "J-2: signing out of turn";
+    for open in [true, false] {
+        for view in 1..=3 {
+            let expected = [
+                open && view == 2,
+                open && view == 2,
+                open && view == 2,
+                view == 3,
+                !open && view == 2,
+            ];
+            let said = statements(HEIGHT, view)
+                .map(|s| signs(engine(Some(1), open, Vec::new()), &s, TURN));
+            assert_eq!(said, expected, "view {view}, open {open}");
+        }
+        for height in [Height::ZERO, HEIGHT.next()] {
+            for view in 1..=3 {
+                let said = statements(height, view)
+                    .map(|s| signs(engine(Some(1), open, Vec::new()), &s, TURN));
+                assert_eq!(said, [false; 5], "height {height}, view {view}");
+            }
+        }
+    }
+}
+
+#[test]
+fn j_2_no_slot_is_signed_twice() {
+    for statement in statements(HEIGHT, 2) {
+        let open = !matches!(statement, Statement::NewView(_));
+        let statement = match statement {
+            // The request for a later view is said in that view.
+            Statement::ViewChange(_) => statements(HEIGHT, 3)[3],
+            other => other,
+        };
+        let slot = statement.slot();
+        let mut again = engine(Some(1), open, Vec::new());
+        let said = Arc::new(fixtures::prepare(2));
+        again.round.own.insert((slot.view, slot.phase), said);
+        assert!(!signs(again, &statement, "J-2: signing a slot twice"));
+    }
+}
+
+#[test]
+fn r_2_r_4_the_silent_sign_nothing() {
+    let floor = Record::Sealed { height: HEIGHT };
+    let amnesia = Record::Amnesia { nonce: [1; 32] };
+    let cases = [
+        (None, Vec::new()),
+        (Some(1), vec![floor]),
+        (Some(1), vec![amnesia]),
+    ];
+    for (me, records) in cases {
+        for statement in statements(HEIGHT, 2) {
+            let silent = engine(me, true, records.clone());
+            assert!(!signs(silent, &statement, "J-2: signing while silent"));
+        }
+    }
+}
