@@ -1,4 +1,5 @@
-//! J-2: the one place that signs refuses by itself, whatever its callers have checked.
+//! What no message from outside brings about: J-2, the one place that signs refuses by itself,
+//! whatever its callers have checked; and the bound of what is remembered of the last height.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -11,7 +12,7 @@ use super::{
     fixtures::{CHAIN, HEIGHT, header, statements, validator},
     *,
 };
-use crate::signer::KeySigner;
+use crate::{limits::MAX_LATE_STATEMENTS, signer::KeySigner};
 
 /// Validator 1 of four at height 1, in view 2.
 fn engine(me: Option<u16>, open: bool, records: Vec<Record>) -> Engine {
@@ -118,4 +119,19 @@ fn r_2_r_4_the_silent_sign_nothing() {
             assert!(!signs(silent, &statement, "J-2: signing while silent"));
         }
     }
+}
+
+#[test]
+fn s_1_late_statements_are_forgotten_when_there_are_too_many() {
+    let mut engine = engine(Some(1), true, Vec::new());
+    let mut note = |view| {
+        let new = engine.note_late(validator(3), Phase::Commit, View::new(view));
+        (new, engine.late.len())
+    };
+    assert_eq!(note(1), (true, 1));
+    assert_eq!(note(1), (false, 1), "a repeat");
+    for view in 2..=MAX_LATE_STATEMENTS as u32 {
+        assert_eq!(note(view), (true, view as usize));
+    }
+    assert_eq!(note(u32::MAX), (true, MAX_LATE_STATEMENTS));
 }

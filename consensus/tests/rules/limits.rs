@@ -170,19 +170,6 @@ fn a_look_at_the_load_counts_what_is_kept_of_one_sender() {
 }
 
 #[test]
-fn late_statements_are_forgotten_when_there_are_too_many() {
-    let mut sandbox = Sandbox::new(1);
-    let header = sandbox.decide_one();
-    let room = MAX_LATE_STATEMENTS - sandbox.engine.load().late;
-    for view in 1..=room as u32 {
-        sandbox.hear(commit(3, view, &header, &outcome(1)));
-    }
-    assert_eq!(sandbox.engine.load().late, MAX_LATE_STATEMENTS);
-    sandbox.hear(commit(3, room as u32 + 1, &header, &outcome(1)));
-    assert_eq!(sandbox.engine.load().late, MAX_LATE_STATEMENTS);
-}
-
-#[test]
 fn a_request_for_the_last_view_of_all_moves_nobody_and_breaks_nothing() {
     let mut sandbox = Sandbox::new(1);
     sandbox.hear(Message::ViewChange(view_change(0, 1, u32::MAX, None)));
