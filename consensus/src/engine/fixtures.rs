@@ -10,7 +10,9 @@ use certchain_proto::{
 };
 
 use crate::{
-    message::{Commit, Contents, Message, PrePrepare, Prepare, PreparedCertificate},
+    message::{
+        Commit, Contents, Message, NewView, PrePrepare, Prepare, PreparedCertificate, ViewChange,
+    },
     statement::{NewViewVote, PrePrepareVote, Statement, ViewChangeVote},
 };
 
@@ -149,4 +151,34 @@ pub fn statements(height: Height, view: u32) -> [Statement; 5] {
             prepared: None,
         }),
     ]
+}
+
+/// A request for a later view by one who is prepared on nothing.
+pub fn view_change(place: u16, view: u32) -> ViewChange {
+    let vote = ViewChangeVote {
+        chain: CHAIN,
+        epoch: Epoch::ZERO,
+        height: HEIGHT,
+        view: View::new(view),
+        prepared: None,
+    };
+    ViewChange {
+        vote,
+        signer: validator(place),
+        signature: signature(),
+        certificate: None,
+    }
+}
+
+pub fn new_view(place: u16, view: u32) -> NewView {
+    NewView {
+        chain: CHAIN,
+        epoch: Epoch::ZERO,
+        height: HEIGHT,
+        view: View::new(view),
+        claims: Vec::new(),
+        prepared: None,
+        signer: validator(place),
+        signature: signature(),
+    }
 }

@@ -135,3 +135,99 @@ fn s_1_late_statements_are_forgotten_when_there_are_too_many() {
     }
     assert_eq!(note(u32::MAX), (true, MAX_LATE_STATEMENTS));
 }
+
+/// Validator 2, primary of view 2, which it has asked for like validators 0 and 1.
+fn asked_to_open(records: Vec<Record>) -> Engine {
+    let mut engine = engine(Some(2), false, records);
+    for place in 0..3 {
+        let request = fixtures::view_change(place, 2);
+        let (signer, view) = (request.signer, request.vote.view);
+        engine.round.changes.insert(signer, view, request);
+    }
+    engine
+}
+
+#[test]
+fn nv_1_who_opens_a_view_and_when() {
+    type Change = fn(&mut Engine);
+    let cases: [(&str, Change, bool); 6] = [
+        ("its primary on a quorum", |_| {}, true),
+        ("it is open", |e| e.round.open = true, false),
+        ("another's", |e| e.me = Some(validator(1)), false),
+        (
+            "two ask",
+            |e| e.round.changes.remove(validator(0), View::new(2)),
+            false,
+        ),
+        (
+            "the height is settled",
+            |e| {
+                let header = header(0, 1);
+                let candidate = round::Candidate::known_by_header(header.clone(), Vec::new());
+                e.round.add_candidate(header.digest(), candidate);
+                e.round.decided = Some(fixtures::decided(&header));
+            },
+            false,
+        ),
+        (
+            "it has done so",
+            |e| {
+                let opening = fixtures::new_view(2, 2);
+                e.round
+                    .new_views
+                    .insert(opening.signer, opening.view, opening);
+            },
+            false,
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let mut engine = asked_to_open(Vec::new());
+        change(&mut engine);
+        assert_eq!(engine.open_view(), expected, "{name}");
+        assert_eq!(engine.halted, None, "{name}");
+    }
+    let mut silent = asked_to_open(vec![Record::Amnesia { nonce: [1; 32] }]);
+    assert!(!silent.open_view());
+    assert_eq!(silent.halted, None);
+}
+
+#[test]
+fn vc_1_who_asks_for_a_later_view_and_when() {
+    let asks = |mut engine: Engine, view| {
+        engine.start_view_change(View::new(view));
+        assert_eq!(engine.halted, None);
+        !engine.round.own.is_empty()
+    };
+    for open in [true, false] {
+        let voter = || engine(Some(1), open, Vec::new());
+        assert!(asks(voter(), 3) && asks(voter(), 9));
+        assert!(!asks(voter(), 2) && !asks(voter(), 1));
+        assert!(!asks(engine(None, open, Vec::new()), 3), "a follower");
+        let amnesia = vec![Record::Amnesia { nonce: [1; 32] }];
+        assert!(!asks(engine(Some(1), open, amnesia), 3), "an amnesiac");
+        let mut settled = voter();
+        let header = header(0, 1);
+        let candidate = round::Candidate::known_by_header(header.clone(), Vec::new());
+        settled.round.add_candidate(header.digest(), candidate);
+        settled.round.decided = Some(fixtures::decided(&header));
+        assert!(!asks(settled, 3), "the height is settled");
+    }
+}
+
+#[test]
+fn pp_3_a_view_that_takes_no_fresh_block_takes_none() {
+    for fresh in [true, false] {
+        let mut engine = engine(Some(1), true, Vec::new());
+        engine.round.fresh = fresh;
+        let mut header = header(2, 0);
+        header.parent = engine.head.id();
+        header.time_ms = TimeMs::new(1);
+        header.tx_count = 1;
+        let proposal = fixtures::pre_prepare(header, 1);
+        let (primary, view) = (validator(2), View::new(2));
+        engine.round.proposals.insert(primary, view, proposal);
+        assert_eq!(engine.accept_proposal(), fresh);
+        assert!(engine.round.proposals.get(primary, view).is_some());
+        assert!(engine.out.rejections().is_empty());
+    }
+}

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod answers;
 mod changes;
 mod journal;
 mod limits;
@@ -11,6 +12,7 @@ mod proposals;
 mod sandbox;
 mod start;
 mod sync;
+mod timers;
 mod verification;
 mod votes;
 

@@ -153,3 +153,18 @@ fn a_look_at_the_engine_shows_where_it_stands() {
     assert_eq!(status.head, id);
     assert!(status.open && status.can_sign && !status.amnesiac && !status.decided);
 }
+
+#[test]
+fn r_1_a_write_torn_after_a_header_leaves_view_0_as_it_was() {
+    let header = Sandbox::new(1).header(0, 1);
+    let records = vec![Record::Header(Box::new(header.clone()))];
+    let mut sandbox = Sandbox::with(Some(1), 4, genesis(), records);
+    let status = sandbox.engine.status();
+    assert_eq!((status.view, status.open), (View::ZERO, true));
+    let words = sandbox.hear(sandbox.pre_prepare(&header));
+    assert!(words.contains(&"body 1 again".to_owned()), "{words:?}");
+    let words = sandbox.step(Event::BodyReady {
+        header: header.digest(),
+    });
+    assert!(words.contains(&"all prepare 1/0".to_owned()), "{words:?}");
+}
