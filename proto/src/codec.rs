@@ -144,3 +144,6 @@ pub fn decode_versioned<T: Serialize + DeserializeOwned>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;
