@@ -41,17 +41,6 @@ pub enum Record {
     },
 }
 
-impl Record {
-    /// Whether it is a promise that must be on disk before anything leaves. The others ride along
-    /// with the next promise.
-    pub fn is_promise(&self) -> bool {
-        match self {
-            Self::Signed(_) | Self::Header(_) | Self::Amnesia { .. } | Self::Cleared { .. } => true,
-            Self::Prepared(_) | Self::Sealed { .. } => false,
-        }
-    }
-}
-
 /// Why records could not be made durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {

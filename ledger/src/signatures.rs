@@ -385,6 +385,14 @@ mod tests {
             assert_eq!(recent.get(&0), Some(100), "what is asked for stays");
         }
         assert_eq!(recent.get(&1), None);
+        // The newest half is there whatever came before, and what comes again takes no room.
+        let mut recent: Recent<u32, u32> = Recent::new(10);
+        for n in (0..100).chain([99, 98, 99]) {
+            recent.put(n, n);
+        }
+        for n in 95..100 {
+            assert_eq!(recent.get(&n), Some(n));
+        }
     }
 
     #[test]

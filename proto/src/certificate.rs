@@ -246,3 +246,6 @@ pub fn verify_quorum(
         Err(CertificateError::Signature)
     }
 }
+
+#[cfg(test)]
+mod tests;

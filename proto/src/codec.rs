@@ -164,3 +164,6 @@ pub fn decode_versioned<T: Serialize + DeserializeOwned>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,24 @@ impl ValueHash {
         Self(hash_parts(context::STATE_VALUE, &[value]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_contexts_and_no_two_inputs_give_one_hash() {
+        let mut all: Vec<_> = context::ALL
+            .iter()
+            .flat_map(|c| [hash_parts(*c, &[b"a"]), hash_parts(*c, &[b"b"])])
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 2 * context::ALL.len());
+        assert_ne!(type_key("degree"), type_key("health"));
+        assert_eq!(
+            type_key("degree"),
+            hash_parts(context::CERTIFICATE_TYPE, &[b"degree"])
+        );
+    }
+}

@@ -143,3 +143,32 @@ impl fmt::Debug for ChainId {
         write!(f, "ChainId({}..)", hex::encode(&self.0[..6]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heights_sort_as_bytes_and_times_stop_at_their_ends() {
+        assert_eq!(Height::new(258).to_be_bytes(), [0, 0, 0, 0, 0, 0, 1, 2]);
+        let time = TimeMs::new(100);
+        assert_eq!(time.saturating_add(5), TimeMs::new(105));
+        assert_eq!(TimeMs::new(u64::MAX).saturating_add(5).get(), u64::MAX);
+        assert_eq!(time.saturating_add(5).since(time), 5);
+        assert_eq!(time.since(time.saturating_add(5)), 0);
+    }
+
+    #[test]
+    fn a_chain_s_id_is_the_same_through_bytes_and_digits() {
+        let id = ChainId::main(b"genesis");
+        assert_eq!(ChainId::from_slice(id.as_bytes()), Some(id));
+        assert_eq!(ChainId::from_slice(&id.as_bytes()[1..]), None);
+        assert_eq!(ChainId::from_hex(&id.to_string()), Some(id));
+        assert_eq!(ChainId::from_hex("00"), None);
+        assert_ne!(ChainId::main(b"other"), id);
+        assert_ne!(
+            ChainId::side(&id, "a", b"bc"),
+            ChainId::side(&id, "ab", b"c")
+        );
+    }
+}

@@ -218,3 +218,6 @@ impl fmt::Debug for SecretKey {
         write!(f, "SecretKey(of {:?})", self.public)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,3 +146,6 @@ impl ValidatorSet {
         ValidatorSetDigest::from_bytes(hash_parts(context::VALIDATOR_SET, &[&codec::encode(self)]))
     }
 }
+
+#[cfg(test)]
+mod tests;

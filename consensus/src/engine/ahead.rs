@@ -97,3 +97,6 @@ impl Ahead {
         self.by_signer.keys().copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! none does. Rules are cited by the numbers of the crate document.
 
 mod ahead;
+#[cfg(test)]
+mod fixtures;
 mod proposal;
 mod receive;
 mod recover;
@@ -412,3 +414,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,7 +154,7 @@ impl Engine {
     }
 
     /// Whether this statement of the last decided height is seen for the first time.
-    fn note_late(&mut self, signer: ValidatorIndex, phase: Phase, view: View) -> bool {
+    pub(super) fn note_late(&mut self, signer: ValidatorIndex, phase: Phase, view: View) -> bool {
         if self.late.len() >= crate::limits::MAX_LATE_STATEMENTS {
             self.late.pop_first();
         }

@@ -241,3 +241,6 @@ impl Round {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -321,6 +321,21 @@ fn nv_3_a_block_proposed_again_is_not_judged_by_our_clock() {
 }
 
 #[test]
+fn nv_3_a_prepared_block_that_does_not_follow_from_our_last_opens_nothing() {
+    let mut sandbox = Sandbox::new(3);
+    let mut header = sandbox.header(0, 1);
+    header.offset += 4;
+    let certificate = prepared(0, &header, &[0, 1, 2]);
+    let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    let words = sandbox.hear(Message::NewView(new_view(1, &requests)));
+    assert_eq!(
+        words,
+        ["refused new-view: its header does not fit the chain: offset"]
+    );
+    assert_eq!(sandbox.engine.status().view, certchain_proto::View::ZERO);
+}
+
+#[test]
 fn nv_5_whoever_asks_twice_for_an_open_view_is_sent_its_opening() {
     let mut sandbox = Sandbox::new(3);
     let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, None));

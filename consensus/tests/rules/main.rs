@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod answers;
 mod changes;
 mod journal;
 mod limits;
+mod promises;
 mod proposals;
 mod sandbox;
+mod start;
 mod sync;
+mod timers;
 mod verification;
 mod votes;
 

@@ -1,6 +1,6 @@
 //! One engine, three colleagues played by the test, a clock that stands still unless moved.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use certchain_consensus::{
     Action, Contents, Engine, EngineConfig, Event, Head, Journal, JournalError, KeySigner, Message,
@@ -30,8 +30,14 @@ pub fn index(i: usize) -> ValidatorIndex {
     ValidatorIndex::new(i as u16)
 }
 
-fn signer(i: usize) -> KeySigner {
+fn new_signer(i: usize) -> KeySigner {
     KeySigner::new(SecretKey::from_seed(&[i as u8 + 1; 32]))
+}
+
+/// Keys are made once: that takes longer than all else.
+fn signer(i: usize) -> &'static KeySigner {
+    static SIGNERS: LazyLock<Vec<KeySigner>> = LazyLock::new(|| (0..8).map(new_signer).collect());
+    &SIGNERS[i]
 }
 
 pub fn validators(n: usize) -> ValidatorSet {
@@ -125,7 +131,7 @@ impl Sandbox {
             me: me.map(index),
             params: params(),
         };
-        let key = Box::new(signer(me.unwrap_or(0)));
+        let key = Box::new(new_signer(me.unwrap_or(0)));
         let journal = Kept(records.clone());
         let engine = Engine::new(config, Recovered { head, records }, key).unwrap();
         Self {

@@ -1,14 +1,18 @@
 //! What never becomes a verified message.
 
-use certchain_consensus::{Equivocation, Invalid, Message, Sealed, evidence::EvidenceError};
+use certchain_consensus::{
+    Equivocation, Invalid, Message, Sealed, evidence::EvidenceError, message::ViewChange,
+};
 use certchain_proto::{
-    ChainId, Epoch, Height, View,
+    BlockHeader, ChainId, Epoch, Height, View,
     certificate::{CertificateError, Ed25519Verifier},
+    hash::{BlockId, CertificateDigest},
+    limits::MAX_BLOCK_TRANSACTIONS,
 };
 
 use crate::sandbox::{
-    Sandbox, certificate, chain, commit, index, new_view, outcome, pre_prepare, prepare, prepared,
-    resigned, validators, view_change,
+    Sandbox, certificate, chain, commit, genesis, index, new_view, outcome, pre_prepare, prepare,
+    prepared, resigned, validators, view_change,
 };
 
 fn verify(message: Message) -> Result<(), Invalid> {
@@ -250,4 +254,215 @@ fn sealed_blocks_and_evidence() {
     };
     let error = same.verify(chain(), &validators(4), &Ed25519Verifier);
     assert_eq!(error, Err(EvidenceError::NoConflict));
+}
+
+/// One field after the other of a sealed block that its certificate does not speak of.
+#[test]
+fn a_sealed_block_is_the_one_that_its_certificate_decides() {
+    let s = Sandbox::new(1);
+    let header = s.header(0, 1);
+    let good = Sealed {
+        header: header.clone(),
+        outcome: outcome(1),
+        certificate: certificate(0, &header, &outcome(1), &[0, 1, 2]),
+    };
+    let changed = |change: fn(&mut Sealed)| {
+        let mut block = good.clone();
+        change(&mut block);
+        block
+            .verify(chain(), &validators(4), &Ed25519Verifier)
+            .map(|_| ())
+    };
+    let epoch = Invalid::Epoch {
+        expected: Epoch::ZERO,
+        actual: Epoch::new(1),
+    };
+    let view = Invalid::CertificateView(View::ZERO);
+    type Change = fn(&mut Sealed);
+    let cases: [(&str, Change, Result<(), Invalid>); 8] = [
+        ("as it is", |_| {}, Ok(())),
+        (
+            "finished in a later view",
+            |b| b.certificate = certificate(2, &b.header, &b.outcome, &[0, 1, 2]),
+            Ok(()),
+        ),
+        (
+            "another header",
+            |b| b.header.tx_count += 1,
+            Err(Invalid::OtherCertificate),
+        ),
+        (
+            "another height",
+            |b| b.certificate.height = Height::new(2),
+            Err(Invalid::OtherCertificate),
+        ),
+        (
+            "nobody signed, as for genesis",
+            |b| *b = genesis_as_if_sealed(),
+            Err(Invalid::OtherCertificate),
+        ),
+        (
+            "decided before it was proposed",
+            |b| {
+                b.header.view = View::new(1);
+                b.certificate = certificate(0, &b.header, &b.outcome, &[0, 1, 2]);
+            },
+            Err(view),
+        ),
+        (
+            "another chain",
+            |b| b.header.chain = ChainId::main(b"another"),
+            Err(Invalid::Chain),
+        ),
+        (
+            "another epoch",
+            |b| b.header.epoch = Epoch::new(1),
+            Err(epoch),
+        ),
+    ];
+    for (name, change, expected) in cases {
+        assert_eq!(changed(change), expected, "{name}");
+    }
+}
+
+fn genesis_as_if_sealed() -> Sealed {
+    let head = genesis();
+    Sealed {
+        header: head.header,
+        outcome: head.outcome,
+        certificate: head.certificate,
+    }
+}
+
+/// One field after the other of a proposal's header that its parent's certificate does not bear out.
+#[test]
+fn a_proposal_names_the_parent_that_it_carries() {
+    let mut s = Sandbox::new(1);
+    s.decide_one();
+    let good = s.header(0, 2);
+    type Change = fn(&mut BlockHeader);
+    let cases: [(&str, Change); 5] = [
+        ("parent", |h| h.parent = BlockId::ZERO),
+        ("parent_commit", |h| {
+            h.parent_commit = CertificateDigest::ZERO;
+        }),
+        ("parent_view", |h| h.parent_view = View::new(1)),
+        ("height above", |h| h.height = h.height.next()),
+        ("height zero", |h| h.height = Height::ZERO),
+    ];
+    for (name, change) in cases {
+        let mut header = good.clone();
+        change(&mut header);
+        let verdict = verify(pre_prepare(header, s.contents(2)));
+        assert_eq!(verdict, Err(Invalid::OtherCertificate), "{name}");
+    }
+}
+
+#[test]
+fn a_proposal_has_as_many_transactions_as_a_block_takes() {
+    let s = Sandbox::new(1);
+    let proposal = |count: usize| verify(pre_prepare(s.header(0, count), s.contents(count)));
+    assert_eq!(proposal(MAX_BLOCK_TRANSACTIONS), Ok(()));
+    let actual = MAX_BLOCK_TRANSACTIONS + 1;
+    let too_many = Invalid::TransactionCount {
+        stated: actual as u32,
+        actual,
+    };
+    assert_eq!(proposal(actual), Err(too_many));
+}
+
+#[test]
+fn a_request_may_carry_a_certificate_of_any_view_from_its_block_s_to_its_own() {
+    let s = Sandbox::new(1);
+    let header = s.header(0, 1);
+    let request = |view, certificate| {
+        verify(Message::ViewChange(view_change(
+            2,
+            1,
+            view,
+            Some(certificate),
+        )))
+    };
+    for view in 0..3 {
+        assert_eq!(request(3, prepared(view, &header, &[0, 1, 2])), Ok(()));
+    }
+    let late = Invalid::CertificateView(View::new(3));
+    assert_eq!(
+        request(3, prepared(3, &header, &[0, 1, 2])),
+        Err(late.clone())
+    );
+    // The block of a certificate is one of this chain and epoch.
+    let mut stranger = header.clone();
+    stranger.chain = ChainId::main(b"another");
+    assert_eq!(
+        request(1, prepared(0, &stranger, &[0, 1, 2])),
+        Err(Invalid::Chain)
+    );
+}
+
+/// What a NEW-VIEW carries is bound by the claims as signed, whoever signed them.
+#[test]
+fn a_new_view_carries_the_certificate_that_is_claimed() {
+    let s = Sandbox::new(1);
+    let opening = |requests: &[ViewChange]| verify(Message::NewView(new_view(2, requests)));
+    let everybody = [0, 1, 2, 3].map(|i| view_change(i, 1, 2, None));
+    assert_eq!(opening(&everybody), Ok(()), "more than a quorum");
+
+    let header = s.header(0, 1);
+    let certificate = prepared(1, &header, &[0, 1, 2]);
+    let requests = |first| {
+        [
+            view_change(0, 1, 2, Some(first)),
+            view_change(1, 1, 2, None),
+            view_change(2, 1, 2, None),
+        ]
+    };
+    assert_eq!(opening(&requests(certificate.clone())), Ok(()));
+
+    let mut other = new_view(2, &requests(certificate));
+    other.prepared = Some(prepared(1, &s.header(0, 2), &[0, 1, 2]));
+    assert_eq!(
+        verify(Message::NewView(resigned(other))),
+        Err(Invalid::OtherCertificate),
+        "of the highest view, but nobody claims it"
+    );
+
+    let mut above = header.clone();
+    above.height = Height::new(2);
+    assert_eq!(
+        opening(&requests(prepared(1, &above, &[0, 1, 2]))),
+        Err(Invalid::OtherCertificate),
+        "of another height"
+    );
+    assert_eq!(
+        opening(&requests(prepared(2, &header, &[0, 1, 2]))),
+        Err(Invalid::CertificateView(View::new(2))),
+        "of the view that it opens"
+    );
+    let mut zero = new_view(2, &everybody);
+    zero.view = View::ZERO;
+    assert_eq!(
+        verify(Message::NewView(resigned(zero))),
+        Err(Invalid::ViewZero)
+    );
+}
+
+#[test]
+fn only_who_follows_another_set_is_excused() {
+    let excused = [
+        Invalid::Epoch {
+            expected: Epoch::ZERO,
+            actual: Epoch::new(1),
+        },
+        Invalid::UnknownSigner(index(4)),
+    ];
+    assert!(excused.iter().all(Invalid::may_be_honest));
+    let faults = [
+        Invalid::Chain,
+        Invalid::Signature(index(1)),
+        Invalid::Claims,
+        Invalid::ViewZero,
+        Invalid::OtherCertificate,
+    ];
+    assert!(!faults.iter().any(Invalid::may_be_honest));
 }

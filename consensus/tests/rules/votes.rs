@@ -1,10 +1,10 @@
 //! P, X, C and E.
 
-use certchain_consensus::Event;
+use certchain_consensus::{Event, Message};
 
 use crate::{
     Row, check,
-    sandbox::{Sandbox, certificate, commit, outcome, pre_prepare, prepare},
+    sandbox::{Sandbox, certificate, commit, new_view, outcome, pre_prepare, prepare, view_change},
 };
 
 fn proposed(s: &mut Sandbox) {
@@ -304,4 +304,99 @@ fn one_validator_decides_alone() {
         "request 2/0",
     ];
     assert_eq!(crate::without_timers(&words, &expect), expect);
+}
+
+#[test]
+fn c_1_a_certificate_of_an_earlier_view_is_none_for_this_one() {
+    let mut sandbox = Sandbox::new(3);
+    let header = sandbox.header(0, 1);
+    sandbox.prepare_own(&header);
+    for i in [0, 1, 2] {
+        sandbox.hear(prepare(i, 0, &header));
+    }
+    let certificate = crate::sandbox::prepared(0, &header, &[0, 1, 2]);
+    let requests = [0, 1, 2].map(|i| view_change(i, 1, 1, Some(certificate.clone())));
+    let words = sandbox.hear(Message::NewView(new_view(1, &requests)));
+    assert!(words.contains(&"all prepare 1/1".to_owned()), "{words:?}");
+    assert!(!words.iter().any(|w| w.contains("commit")), "{words:?}");
+    sandbox.hear(prepare(0, 1, &header));
+    let words = sandbox.hear(prepare(1, 1, &header));
+    assert!(words.contains(&"all commit 1/1".to_owned()), "{words:?}");
+}
+
+#[test]
+fn c_3_two_quorums_for_different_blocks_halt() {
+    let mut sandbox = Sandbox::new(1);
+    let [one, two] = [1, 2].map(|count| sandbox.header(0, count));
+    for i in [0, 2, 3] {
+        sandbox.hear(commit(i, 0, &one, &outcome(1)));
+    }
+    for i in [0, 2] {
+        sandbox.hear(commit(i, 1, &two, &outcome(1)));
+    }
+    let words = sandbox.hear(commit(3, 1, &two, &outcome(1)));
+    assert_eq!(words, ["halt two decisions"]);
+}
+
+#[test]
+fn j_1_what_promises_nothing_rides_along_while_it_matters() {
+    let mut sandbox = Sandbox::new(1);
+    sandbox.decide_one();
+    // Prepared at height 2, and block 1 stored: both wait for the next promise.
+    let second = sandbox.header(0, 1);
+    sandbox.hear(sandbox.pre_prepare(&second));
+    sandbox.step(Event::BodyReady {
+        header: second.digest(),
+    });
+    for i in [0, 2] {
+        sandbox.hear(prepare(i, 0, &second));
+    }
+    let height = second.height.previous().unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            sandbox.step(Event::Applied { height }),
+            Vec::<String>::new()
+        );
+    }
+    // Others decide it: its certificate binds nobody any more, that block 1 is stored stays true.
+    for i in [0, 2, 3] {
+        sandbox.hear(commit(i, 0, &second, &outcome(1)));
+    }
+    let executed = Event::Executed {
+        header: second.digest(),
+        outcome: outcome(1),
+    };
+    let words = sandbox.step(executed);
+    assert!(words.contains(&"commit 2".to_owned()), "{words:?}");
+    let third = sandbox.header(0, 1);
+    sandbox.hear(sandbox.pre_prepare(&third));
+    let words = sandbox.step(Event::BodyReady {
+        header: third.digest(),
+    });
+    let kept = ["keep sealed 1", "keep header 3", "keep prepare 3/0"];
+    assert_eq!(words[..3], kept);
+}
+
+#[test]
+fn j_1_a_commit_brings_the_certificate_and_what_is_stored() {
+    let mut sandbox = Sandbox::new(1);
+    sandbox.decide_one();
+    let second = sandbox.header(0, 1);
+    sandbox.hear(sandbox.pre_prepare(&second));
+    sandbox.step(Event::BodyReady {
+        header: second.digest(),
+    });
+    for i in [0, 2] {
+        sandbox.hear(prepare(i, 0, &second));
+    }
+    let height = second.height.previous().unwrap();
+    for _ in 0..2 {
+        sandbox.step(Event::Applied { height });
+    }
+    let words = sandbox.step(Event::Executed {
+        header: second.digest(),
+        outcome: outcome(1),
+    });
+    let kept = ["keep prepared 2/0", "keep sealed 1", "keep commit 2/0"];
+    assert_eq!(words[..3], kept);
 }

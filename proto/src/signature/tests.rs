@@ -143,6 +143,22 @@ fn keys_are_canonical_torsion_free_and_not_the_identity() {
     assert!(PublicKey::from_bytes(SecretKey::from_seed(&[3; 32]).public().as_bytes()).is_ok());
 }
 
+#[test]
+fn a_batch_counts_and_judges_what_was_pushed() {
+    let mut batch = SignatureBatch::default();
+    assert!(batch.is_empty() && batch.verify().is_ok());
+    let key = SecretKey::from_seed(&[9; 32]);
+    let [signed, other] = [1, 2].map(|mark| SigningHash::from_bytes([mark; 32]));
+    let signature = key.sign(&signed);
+    batch.push(key.public(), &signed, &signature);
+    batch.push(key.public(), &signed, &signature);
+    assert_eq!((batch.len(), batch.is_empty()), (2, false));
+    assert!(batch.verify().is_ok());
+    batch.push(key.public(), &other, &signature);
+    assert_eq!(batch.verify(), Err(SignatureError));
+    assert_eq!(batch.verify_each(), [Ok(()), Ok(()), Err(SignatureError)]);
+}
+
 /// What is done to one signature of a batch.
 #[derive(Clone, Debug)]
 enum Mutation {
