@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use certchain_consensus::{Action, Contents, Event, Message, Proposal, ProposalRequest};
+use certchain_consensus::{Action, Contents, Decision, Event, Message, Proposal, ProposalRequest};
 use certchain_ledger::{
     chain::{Chain, CheckedBlock, Committed, Executed},
     merkle,
     signatures::VerifiedTransaction,
 };
 use certchain_proto::{
-    BlockHeader, CommitCertificate,
+    BlockHeader, CommitCertificate, Outcome,
     certificate::Ed25519Verifier,
     hash::{HeaderDigest, WitnessId},
 };
@@ -54,10 +54,7 @@ impl World {
                 Ok(())
             }
             Action::Execute { header } => self.execute(node, chain, &header),
-            Action::Commit(decision) => {
-                self.decided(node, chain, *decision);
-                Ok(())
-            }
+            Action::Commit(decision) => self.decided(node, chain, *decision),
             Action::SetTimer { id, at } => {
                 let setting = self.next_setting();
                 let delay = at.since(self.nodes[node].clock(self.now));
@@ -213,15 +210,17 @@ impl World {
             return Ok(());
         };
         let (header, contents) = (Arc::clone(&request.header), request.contents.clone());
-        if header.parent != host.chain.head().id {
+        if header.height <= host.chain.head().height() {
             host.wanted.remove(&digest);
             return Ok(());
         }
+        // The block below may be decided and not yet stored: the daemon's tasks keep their order.
+        let follows = header.parent == host.chain.head().id;
         if host.candidates.contains_key(&digest) {
             host.wanted.remove(&digest);
             return self.step(node, chain, Event::BodyReady { header: digest });
         }
-        let body = match self.lacks_checkpoint(node, &header) {
+        let body = match !follows || self.lacks_checkpoint(node, &header) {
             true => None,
             false => self.complete(node, chain, &header, contents.as_deref())?,
         };
@@ -365,7 +364,6 @@ impl World {
         };
         let executed = self.executed(node, chain, &decision.header)?;
         let host = &self.nodes[node].hosts[chain];
-        let parent = host.chain.head();
         let Ok(committed) = host.chain.commit(executed, decision.certificate) else {
             self.crash(node, RESTART_MS);
             return Ok(());
@@ -373,48 +371,39 @@ impl World {
         let head = &committed.head;
         self.trace
             .line(|| format!("         node {node} has {} {}", name(chain), head.height()));
-        let block = |header: &BlockHeader, outcome, certificate, contents| Block {
-            header: header.clone(),
-            contents,
-            outcome,
-            certificate,
-        };
-        let nothing = Contents {
-            parent_certificate: parent.certificate.clone(),
-            witness_ids: Vec::new(),
-        };
-        let contents = self.contents(node, chain, &committed)?;
-        let (outcome, certificate) = (parent.outcome.clone(), parent.certificate.clone());
-        let below = block(&parent.header, outcome, certificate, nothing);
-        let (outcome, certificate) = (head.outcome.clone(), head.certificate.clone());
-        let new = block(&head.header, outcome, certificate, contents);
-        self.checkers[chain].committed(node, &below, &new, &Scheme::Real)?;
         self.ledgers.committed(node, chain, &committed)?;
         self.nodes[node].reached[chain] = head.height();
         self.publish(node, chain, &committed)
     }
 
-    fn contents(
-        &self,
-        node: usize,
-        chain: usize,
-        committed: &Committed,
-    ) -> Result<Contents, Violation> {
-        let header = &committed.head.header;
-        let chain = &self.nodes[node].hosts[chain].chain;
-        let body = chain.load_body(header.height, &header.digest());
-        let lost = || {
-            Violation(format!(
-                "node {node} has no body of height {}",
-                header.height
-            ))
+    /// An engine has decided: the block will be made part of the chain.
+    fn decided(&mut self, node: usize, chain: usize, decision: Decision) -> Result<(), Violation> {
+        let host = &self.nodes[node].hosts[chain];
+        let ledger = Arc::clone(&host.chain);
+        let head = ledger.head();
+        let below = match host.decided.back() {
+            Some(below) => (&*below.header, &below.outcome, &below.certificate),
+            None => (&head.header, &head.outcome, &head.certificate),
         };
-        let body = body.ok().flatten().ok_or_else(lost)?;
-        let transactions = self.read_all(&body.transactions)?;
-        Ok(Contents {
-            parent_certificate: body.parent_certificate,
+        let nothing = Contents {
+            parent_certificate: below.2.clone(),
+            witness_ids: Vec::new(),
+        };
+        let parent = block(below.0, below.1, below.2, nothing);
+        let header = &*decision.header;
+        let lost = || Violation(format!("node {node} decides what it does not have"));
+        let body = self.stored(&ledger, header, &header.digest())?;
+        let (parent_certificate, transactions) = body.ok_or_else(lost)?;
+        let contents = Contents {
+            parent_certificate,
             witness_ids: transactions.iter().map(|t| t.witness_id()).collect(),
-        })
+        };
+        let new = block(header, &decision.outcome, &decision.certificate, contents);
+        self.checkers[chain].committed(node, &parent, &new, &Scheme::Real)?;
+        self.nodes[node].hosts[chain].decided.push_back(decision);
+        let delay = self.rng.between(0, 15);
+        self.task(delay, node, chain, Task::Apply);
+        Ok(())
     }
 
     /// The execution of a decided block, done again from the stored body if it is gone.
@@ -481,6 +470,20 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+fn block(
+    header: &BlockHeader,
+    outcome: &Outcome,
+    certificate: &CommitCertificate,
+    contents: Contents,
+) -> Block {
+    Block {
+        header: header.clone(),
+        contents,
+        outcome: outcome.clone(),
+        certificate: certificate.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use certchain_consensus::{
-    Decision, Event, Message, Output, ProposalRequest, Rejection, Sealed, TimerId, Verified,
+    Event, Message, Output, ProposalRequest, Rejection, Sealed, TimerId, Verified,
 };
 use certchain_ledger::{signatures::VerifiedTransaction, store::DiskFault};
 use certchain_proto::{
@@ -633,13 +633,6 @@ impl World {
             }
         }
         text
-    }
-
-    /// A decision that waits to be made part of the chain.
-    pub fn decided(&mut self, node: usize, chain: usize, decision: Decision) {
-        self.nodes[node].hosts[chain].decided.push_back(decision);
-        let delay = self.rng.between(0, 15);
-        self.task(delay, node, chain, Task::Apply);
     }
 }
 
