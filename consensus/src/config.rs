@@ -1,8 +1,8 @@
 //! What an engine is started with.
 
 use certchain_proto::{
-    BlockHeader, ChainId, CommitCertificate, Height, Outcome, TimeMs, ValidatorIndex, ValidatorSet,
-    View, hash::BlockId, limits::MAX_BLOCK_TRANSACTIONS,
+    BlockHeader, ChainId, CommitCertificate, Epoch, Height, Outcome, TimeMs, ValidatorSet, View,
+    hash::BlockId, limits::MAX_BLOCK_TRANSACTIONS,
 };
 
 use crate::journal::{JournalFault, Record};
@@ -59,13 +59,22 @@ pub enum StartError {
         /// What it must be.
         needed: &'static str,
     },
-    /// Our own place is not in the set.
-    #[error("we cannot be validator {me} of a set of {members}")]
-    NotAMember {
-        /// The place given.
-        me: ValidatorIndex,
-        /// Members of the set.
-        members: usize,
+    /// The set given is not the one that the last block names.
+    #[error(
+        "the validator set given is not the one that the last block names for the next height; the store is corrupt"
+    )]
+    OtherValidators,
+    /// The journal's promises for the next height are of another epoch than its set.
+    #[error(
+        "the journal holds votes of epoch {promised} for height {height}, which the validator set of epoch {set} decides; journal and ledger are not of one node"
+    )]
+    OtherEpoch {
+        /// The height.
+        height: Height,
+        /// The epoch of the promises.
+        promised: Epoch,
+        /// The epoch of the set.
+        set: Epoch,
     },
     /// The last block does not belong to this chain, or its parts do not belong together.
     #[error(
@@ -136,15 +145,13 @@ pub(crate) fn doubled(base: u64, view: View, cap: u64) -> u64 {
     base.saturating_mul(factor).min(cap)
 }
 
-/// Which chain, decided by whom, and who we are.
+/// Which chain, and decided by whom. Who we are among them follows from the keys that our signer holds.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// The chain.
     pub chain: ChainId,
-    /// Who decides its blocks.
+    /// Who decides the height above the last block: the set that its outcome names.
     pub validators: ValidatorSet,
-    /// Our place among them; none for a follower, which signs nothing.
-    pub me: Option<ValidatorIndex>,
     /// The numbers.
     pub params: Params,
 }
@@ -204,6 +211,11 @@ impl Head {
             .wrapping_add(u64::from(self.header.view.get()))
             .wrapping_add(finished_by_others)
             .wrapping_add(rotated)
+    }
+
+    /// The epoch of the set that decided it; none for genesis, which nobody decided.
+    pub(crate) fn decided_in(&self) -> Option<Epoch> {
+        (self.height() > Height::ZERO).then_some(self.header.epoch)
     }
 
     pub(crate) fn is_whole(&self, chain: ChainId) -> bool {

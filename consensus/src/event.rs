@@ -1,7 +1,7 @@
 //! Everything that can happen to an engine.
 
 use certchain_proto::{
-    Checkpoint, Height, Outcome, TimeMs, ValidatorIndex, View,
+    Checkpoint, Epoch, Height, Outcome, TimeMs, ValidatorIndex, ValidatorSet, View,
     hash::{HeaderDigest, HistoryRoot, TxRoot, WitnessId},
 };
 
@@ -80,6 +80,19 @@ pub enum Event {
         /// Its result.
         outcome: Outcome,
     },
+    /// After an `Executed` whose outcome names another validator set than the present one: that set.
+    /// Until it is told, the block is neither voted for nor committed (VS-2).
+    Validators {
+        /// The block executed.
+        header: HeaderDigest,
+        /// The set that decides from the next height on.
+        validators: Box<ValidatorSet>,
+    },
+    /// Something came that cannot be verified, since it is of an epoch that is not known yet.
+    LaterEpoch {
+        /// The epoch that it names.
+        epoch: Epoch,
+    },
     /// A decided block from sync. The node has checked its body against the header and stands ready
     /// to execute it.
     Sealed(Box<Verified<Sealed>>),
@@ -88,7 +101,8 @@ pub enum Event {
         /// Its height.
         height: Height,
     },
-    /// This validator can be reached again, so that it need not wait for our next repeat.
+    /// This validator of the present set can be reached again, so that it need not wait for our next
+    /// repeat.
     Connected {
         /// Who.
         validator: ValidatorIndex,

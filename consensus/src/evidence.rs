@@ -1,10 +1,11 @@
 //! Proof that a validator said two things in one slot.
 
-use certchain_proto::{ChainId, ValidatorIndex, ValidatorSet, certificate::SignatureVerifier};
+use certchain_proto::{ChainId, ValidatorIndex, certificate::SignatureVerifier};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     planted::{self, Bug},
+    sets::Membership,
     statement::{SignedStatement, Slot},
     verify::Invalid,
 };
@@ -38,7 +39,7 @@ impl Equivocation {
         conflict.then_some(Self { first, second })
     }
 
-    /// Who is faulty.
+    /// Who is faulty: a place in the set of the slot's epoch.
     pub fn signer(&self) -> ValidatorIndex {
         self.first.signer
     }
@@ -55,14 +56,14 @@ impl Equivocation {
     pub fn verify(
         &self,
         chain: ChainId,
-        validators: &ValidatorSet,
+        sets: &dyn Membership,
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), EvidenceError> {
         if Self::of(self.first, self.second).is_none() {
             return Err(EvidenceError::NoConflict);
         }
-        self.first.verify(chain, validators, verifier)?;
-        self.second.verify(chain, validators, verifier)?;
+        self.first.verify(chain, sets, verifier)?;
+        self.second.verify(chain, sets, verifier)?;
         Ok(())
     }
 }

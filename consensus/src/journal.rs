@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use certchain_proto::{
-    BlockHeader, Height, View,
+    BlockHeader, Epoch, Height, View,
     hash::{HeaderDigest, OutcomeDigest},
 };
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,12 @@ pub enum JournalFault {
         /// The view.
         view: View,
     },
+    /// Promises of ours for one height in two epochs.
+    #[error("it holds promises of two epochs for height {height}")]
+    TwoEpochs {
+        /// The height.
+        height: Height,
+    },
     /// Two COMMITs of ours for one header with different outcomes.
     #[error("it holds commits for two outcomes of one block at height {height}")]
     TwoOutcomes {
@@ -90,6 +96,7 @@ pub enum JournalFault {
 /// Our promises for one undecided height.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeightPromises {
+    epoch: Option<Epoch>,
     messages: BTreeMap<(View, Phase), Message>,
     headers: BTreeMap<HeaderDigest, BlockHeader>,
     prepared: Option<PreparedCertificate>,
@@ -111,6 +118,11 @@ impl HeightPromises {
         self.prepared.as_ref()
     }
 
+    /// The epoch of all of them (J-5).
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
     /// The highest view in which we said anything.
     pub fn view(&self) -> View {
         self.messages
@@ -130,8 +142,17 @@ impl HeightPromises {
             .collect()
     }
 
+    /// J-5: one set decides a height, so what we promise for it is of one epoch.
+    fn bind(&mut self, epoch: Epoch, height: Height) -> Result<(), JournalFault> {
+        if *self.epoch.get_or_insert(epoch) == epoch {
+            return Ok(());
+        }
+        Err(JournalFault::TwoEpochs { height })
+    }
+
     fn add(&mut self, message: &Message) -> Result<(), JournalFault> {
         let slot = message.statement().slot();
+        self.bind(slot.epoch, slot.height)?;
         if let Some(known) = self.messages.get(&(slot.view, slot.phase)) {
             if known == message {
                 return Ok(());
@@ -249,6 +270,7 @@ impl Promises {
             Record::Header(header) => {
                 if header.height > self.floor {
                     let promises = self.heights.entry(header.height).or_default();
+                    promises.bind(header.epoch, header.height)?;
                     promises
                         .headers
                         .insert(header.digest(), BlockHeader::clone(header));
@@ -258,6 +280,7 @@ impl Promises {
                 let height = certificate.header.height;
                 if height > self.floor {
                     let promises = self.heights.entry(height).or_default();
+                    promises.bind(certificate.header.epoch, height)?;
                     if promises
                         .prepared
                         .as_ref()
@@ -295,6 +318,12 @@ impl Promises {
     /// The promises for one height.
     pub fn height(&self, height: Height) -> Option<&HeightPromises> {
         self.heights.get(&height)
+    }
+
+    /// J-5: the epoch of our promises for a height, if it is not the one of the height's set.
+    pub(crate) fn other_epoch(&self, height: Height, set: Epoch) -> Option<Epoch> {
+        let promised = self.heights.get(&height)?.epoch()?;
+        (promised != set).then_some(promised)
     }
 
     pub(crate) fn take(&mut self, height: Height) -> Option<HeightPromises> {

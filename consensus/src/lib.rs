@@ -19,9 +19,36 @@
 //! crashes and comes back with its journal, and an amnesiac that follows R-4. The network may lose,
 //! delay, double and reorder; safety asks nothing of it. Every signature covers chain, epoch,
 //! height, view and phase. Verification ([`Message::verify`]) is done outside, in full; the engine
-//! takes [`Verified`] values only.
+//! takes [`Verified`] values only. n, f and q are those of the set that decides the height in question
+//! (VS-1); all that is asked of other sets is said under "Sets that change".
 //!
 //! # Rules
+//!
+//! Validator sets
+//! - **VS-1** One set decides a height: that which the outcome of the block below names. Nothing is
+//!   said or judged at h + 1 before block h is committed here.
+//! - **VS-2** The result of a block that names another set than the present one is whole only when the
+//!   node has told that set: its digest is the one named, its epoch the present one's + 1. Another set
+//!   is refused; an outcome that names one of another epoch halts. Without its set a result is not
+//!   voted for (C-1) and its block not committed (C-5), so the next height does not open.
+//! - **VS-3** From h + 1 on the new set counts: its epoch, n, f and q, and its members as the order of
+//!   PR-1. The offset goes on by PR-2, across the change like anywhere else, and is taken modulo the
+//!   new n: while n and the places stay, the primary stays; when n changes, place offset mod n is next,
+//!   whoever sits there. Our own place is that of the first member whose key our signer holds: we may
+//!   join, leave, move, or vote with another key. What we sign is signed with the key that the set of
+//!   the height names; without a place we sign nothing and follow.
+//! - **VS-4** What others say, and every certificate, is checked against the set of the epoch that it
+//!   names, and has an effect at a height only if that epoch is the height's: messages, prepared and
+//!   commit certificates, the parent's certificate in a proposal (of the epoch of h - 1), sealed blocks.
+//!   Whatever else removed keys sign, and were it a quorum of them, is refused; it neither counts nor
+//!   halts. Nobody is blamed for it, for its place may be another's here.
+//! - **VS-5** What was kept for h + 1 under the old set (S-5) is judged again when h + 1 opens, and
+//!   refused if the set is another one. What came of an epoch that was not known was not taken at all.
+//!   Senders say it again (T-4).
+//! - **VS-6** Laggards are answered (S-1) whatever set decided their height, by members and followers
+//!   alike; the answer names the epoch in which its receiver has its place.
+//! - **VS-7** Of an epoch that is not known yet nothing can be verified; that it is spoken of makes us
+//!   fetch, not more often than we repeat ourselves, and nothing else.
 //!
 //! Primaries
 //! - **PR-1** primary(h, v) = order[(offset(h) + v) mod n].
@@ -104,6 +131,10 @@
 //! - **J-4** Promises up to a height that the ledger holds on disk are dropped; of an undecided height
 //!   what binds stays: the highest view's messages, the highest VIEW-CHANGE, a COMMIT per block, the
 //!   newest COMMITs, the highest certificate.
+//! - **J-5** Promises for a height are of its one epoch. Records of two for one height, or of another
+//!   than the set of the next height, stop the start; for a height that opens later they halt. Promises
+//!   of heights under earlier and later sets stay as long as any others (J-4, R-3), also while we are no
+//!   member.
 //!
 //! Restart
 //! - **R-1** Messages are taken up as they were and said again. The view is the highest in which we
@@ -115,8 +146,12 @@
 //! - **R-3** If the ledger lost blocks whose promises the journal still holds, they are decided again
 //!   under those promises; promises for later heights wait for their height.
 //! - **R-4** Without its journal a validator signs nothing but a restart notice with a fresh nonce;
-//!   once a block H with it is committed, it votes from H + 1.
-//! - **R-5** Parameters, head and records that make no sense stop the start.
+//!   once a block H with it is committed, it votes from H + 1. It asks for its notice as a member only,
+//!   at each start and again at each change of the set, since the key that signs it may be another by
+//!   then. Amnesia belongs to the journal, not to an epoch: neither leaving nor another key ends it, and
+//!   whoever leaves and comes back with its journal has none.
+//! - **R-5** Parameters, a set that the head does not name, a head and records that make no sense stop
+//!   the start.
 //!
 //! Sync
 //! - **S-1** Whoever says VIEW-CHANGE, or the same thing twice, for a decided height is sent the block.
@@ -130,6 +165,16 @@
 //!   One proof is given for each signer, height and phase.
 //!
 //! # Safety
+//!
+//! *Claim 0: no two honest validators know different sets of one height, unless they have committed
+//! different blocks below it.* The set of height 1 is in genesis. An honest validator takes part at
+//! h + 1 only once it has committed h (VS-1), and takes the set whose digest block h's outcome names
+//! (VS-2; at a start R-5 compares the ledger's set with that digest). One block has one outcome, for
+//! its id covers it, and one digest names one set. So while claims 1 and 2 hold up to h, all honest
+//! statements at h + 1 are in one epoch, by places of one set S; only statements in that epoch count
+//! (VS-4), so every quorum that an honest validator sees at h + 1, in a prepared or commit certificate or
+//! under a NEW-VIEW, is one of S. The claims below are therefore about the quorums of one set, and
+//! "honest" means the members of that set; by induction on h they hold at every height.
 //!
 //! *Claim 1: no two honest validators commit different headers at one height.* Let COMMITs of q in
 //! view v for X be the certificate of lowest view at height h.
@@ -170,6 +215,34 @@
 //! *Availability.* A prepared block has at least q - f >= f + 1 honest signers that hold its body on
 //! disk (P-1), so a power cut of everybody loses none, and NV-4 finds it.
 //!
+//! # Sets that change
+//!
+//! *Restarts.* The engine stores no set: the ledger holds the last block and with it the set of the next
+//! height. A crash between a decision and its storing brings the node back to h, under the old set, with
+//! its old place and key and its promises of h; promises that it has made for h + 1 already, in the new
+//! epoch, wait in the journal for their height, bound to their epoch by J-5, and are taken up under
+//! the same set, by claim 0. If the set was told and the vote not yet written, nothing has left (J-1). So
+//! no order of these losses makes a slot be signed twice, or in two epochs.
+//!
+//! *Keys.* At one height a validator votes with one key, the one that its set names. A rotation is a
+//! change of the set like any other: the old key is asked for nothing from the first height of the new
+//! set on, unless the ledger itself has lost blocks and is below it again. A key that has never voted
+//! needs no notice, whatever became of the journals of the key before: no statement of an earlier life
+//! can be at a height whose set names it, since VS-3 signs with no other. So a validator may move to
+//! another machine by rotating.
+//!
+//! *Leaving and coming back.* The amnesia argument of (a) speaks of heights and of the moment at which
+//! a nonce was drawn, not of epochs, and so holds across them. Who is no member promises nothing and
+//! keeps its journal. If it comes back it goes on at a height above all that it ever voted at, or, if
+//! its ledger has lost blocks, under its promises of them.
+//!
+//! *Removed keys.* They count at no height above their last (VS-4): an engine that is past that height
+//! takes nothing from them, however many they are. An engine that is still at or below it must believe
+//! them, as it has to believe anybody who decided those heights. So the bound on faulty members of a
+//! set is asked for until every honest node is past its heights; a node that starts from genesis with
+//! the keys of an old set long since stolen needs to be told a recent block by somebody it trusts. Keys
+//! that have left a set are best destroyed.
+//!
 //! # Progress
 //!
 //! After the network heals, repeats (T-4) bring everybody's highest VIEW-CHANGE to everybody. By
@@ -180,6 +253,11 @@
 //! honest, who are a quorum, decide in it: within (f + 2) caps and a round trip. Laggards are sent
 //! what was decided (S-1) or fetch it (S-2, C-4). Above view 0 a block may be empty, so a view
 //! change always ends in a block.
+//!
+//! Across a change of the set a validator that is slower than the others does not understand them until
+//! it has the block below; that somebody speaks makes it ask (VS-7), and its own repeats for the height
+//! are answered (VS-6). New members follow before they join and have their node fetch what is decided,
+//! as followers do. Once the honest members of the new set have that block, the argument above is theirs.
 
 pub mod config;
 pub mod engine;
@@ -191,6 +269,7 @@ pub mod message;
 pub mod output;
 pub mod planted;
 pub mod reject;
+pub mod sets;
 pub mod signer;
 pub mod statement;
 pub mod timer;
@@ -204,6 +283,7 @@ pub use journal::{Journal, JournalError, Promises, Record};
 pub use message::{Contents, Message};
 pub use output::{Action, BodyRequest, CommitError, Decision, HaltReason, Output, ProposalRequest};
 pub use reject::{Blame, Reason, Rejection};
+pub use sets::{Membership, Sets};
 pub use signer::{KeySigner, Signer};
 pub use timer::{TimerId, TimerKind};
 pub use verify::{Invalid, Sealed, Verified};

@@ -47,6 +47,14 @@ pub const MAX_CANDIDATES: usize = 8;
 /// Own COMMITs, the newest, that are sent again while a height is undecided.
 pub const RESENT_COMMITS: usize = 4;
 
+/// Validator sets that a verifier keeps, the newest, so that laggards of earlier ones are still
+/// understood (S-1); who is further behind asks for blocks without a vote that shows it.
+pub const KEPT_SETS: usize = 64;
+
+/// Laggards, of all epochs, of whom it is remembered when they were last sent a block; those of the
+/// newest epochs stay.
+pub const MAX_ANSWERED: usize = 2 * MAX_VALIDATORS;
+
 /// Repeated statements of the last decided height that are remembered to tell a repeat from a
 /// vote that is merely late.
 pub const MAX_LATE_STATEMENTS: usize = MAX_VALIDATORS * 4 * VOTE_VIEWS_PER_SENDER;
@@ -54,4 +62,5 @@ pub const MAX_LATE_STATEMENTS: usize = MAX_VALIDATORS * 4 * VOTE_VIEWS_PER_SENDE
 const _: () = assert!(MAX_VIEW_CHANGE_BYTES <= MAX_MESSAGE_BYTES);
 const _: () = assert!(MAX_NEW_VIEW_BYTES <= MAX_MESSAGE_BYTES);
 const _: () = assert!(AHEAD_BYTES_PER_SENDER >= MAX_MESSAGE_BYTES);
+const _: () = assert!(KEPT_SETS >= 2 && MAX_ANSWERED >= 2);
 const _: () = assert!(VIEW_CHANGES_PER_SENDER >= 1 && VOTE_VIEWS_PER_SENDER >= RESENT_COMMITS);

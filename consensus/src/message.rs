@@ -210,6 +210,18 @@ impl Message {
         }
     }
 
+    /// The epoch in which it is said; its signer, and everybody whom it names, is a place in the set
+    /// of that epoch.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::PrePrepare(m) => m.header.epoch,
+            Self::Prepare(m) => m.vote.epoch,
+            Self::Commit(m) => m.vote.epoch,
+            Self::ViewChange(m) => m.vote.epoch,
+            Self::NewView(m) => m.epoch,
+        }
+    }
+
     /// The height that it speaks of.
     pub fn height(&self) -> Height {
         match self {

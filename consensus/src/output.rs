@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use certchain_proto::{
-    BlockHeader, CommitCertificate, Height, Outcome, TimeMs, ValidatorIndex, View,
+    BlockHeader, CommitCertificate, Epoch, Height, Outcome, TimeMs, ValidatorIndex, ValidatorSet,
+    View,
     hash::{BlockId, HeaderDigest, OutcomeDigest},
 };
 
@@ -56,6 +57,8 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The votes.
     pub certificate: CommitCertificate,
+    /// The set that decides from the next height on, if it is another one than before (VS-3).
+    pub next_validators: Option<Arc<ValidatorSet>>,
 }
 
 /// Why a chain stops voting on this node.
@@ -111,6 +114,20 @@ pub enum HaltReason {
         /// The other.
         second: BlockId,
     },
+    /// The set that a result names is not of the epoch after the present one.
+    #[error(
+        "height {height}: executing block {header} gave a validator set of epoch {named} after epoch {present}; report this as a defect"
+    )]
+    NextEpoch {
+        /// The height.
+        height: Height,
+        /// The block.
+        header: HeaderDigest,
+        /// The epoch of the present set.
+        present: Epoch,
+        /// The epoch of the set named.
+        named: Epoch,
+    },
     /// A promise of our own would be broken; a mistake in the engine or its surroundings.
     #[error(
         "height {height}, view {view}: a rule of our own was violated ({rule}); report this as a defect"
@@ -126,6 +143,10 @@ pub enum HaltReason {
 }
 
 /// One thing for the node to do.
+///
+/// Places ([`ValidatorIndex`]) are those of the set of the engine's height when it says so: of the old
+/// set up to the `Commit` that changes it, of the new one behind it (VS-3). `SendSealed` names its
+/// epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send to every other validator.
@@ -175,13 +196,16 @@ pub enum Action {
     },
     /// A validator is behind: send it the sealed block of this height.
     SendSealed {
-        /// To whom.
+        /// The epoch in which it is a validator, perhaps an earlier one than the present.
+        epoch: Epoch,
+        /// To whom: a place in the set of that epoch, which may be our own by now.
         to: ValidatorIndex,
         /// The height that it lacks.
         height: Height,
     },
-    /// Submit a restart notice with this nonce, signed with the vote key; report `AmnesiaCleared`
-    /// when it is committed. Asked again on each start.
+    /// Submit a restart notice with this nonce, signed with the vote key that the present set names;
+    /// report `AmnesiaCleared` when it is committed. Asked of members only, again on each start and on
+    /// each change of the set.
     SubmitRestartNotice {
         /// The nonce.
         nonce: [u8; 32],

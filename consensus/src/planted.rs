@@ -112,6 +112,23 @@ bugs! {
     RestsOnDecision,
     /// the end of amnesia is not noticed.
     StaysSilent,
+    // Validator sets that change.
+    /// VS-2: the set told is not compared with the one that the outcome names.
+    TakesAnyNextSet,
+    /// VS-3: the old set goes on.
+    KeepsOldSet,
+    /// VS-3: our place is not looked up anew.
+    KeepsOldPlace,
+    /// VS-3: whoever left has no place in later sets.
+    LeavesForGood,
+    /// VS-3: the order of primaries starts anew with each set.
+    RestartsOrder,
+    /// VS-4: statements of other epochs than the height's count.
+    CountsOtherEpochs,
+    /// VS-4: certificates of other epochs than the height's decide.
+    TakesRetiredDecisions,
+    /// the restart notice is not asked for again when a set gives us a place.
+    ForgetsNotice,
     // Resources.
     /// S-5: messages for the next height are kept without a bound.
     KeepsAllAhead,

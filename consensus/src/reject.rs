@@ -19,6 +19,9 @@ pub enum Reason {
     /// For a height that is decided.
     #[error("its height is decided")]
     OldHeight,
+    /// Of another epoch than the set that decides its height.
+    #[error("it is of another epoch than the validator set of its height")]
+    OtherEpoch,
     /// For a view that is over.
     #[error("its view is over")]
     OldView,
@@ -49,6 +52,9 @@ pub enum Reason {
     /// The node answered something that was not asked, or not any more.
     #[error("an answer of the node to no open request")]
     NotAsked,
+    /// The node told another validator set than the outcome names.
+    #[error("not the validator set that the block's outcome names")]
+    OtherValidators,
     /// The node's proposal breaks the request's terms.
     #[error("the node's proposal breaks the terms of the request")]
     BadProposal,
@@ -60,7 +66,7 @@ pub enum Reason {
 pub struct Rejection {
     /// Kind of message.
     pub kind: &'static str,
-    /// Who signed it; none for the node's own answers.
+    /// Who signed it, a place in the set of its epoch; none for the node's own answers.
     pub signer: Option<ValidatorIndex>,
     /// Its height.
     pub height: Height,
@@ -74,10 +80,13 @@ impl Rejection {
     /// What follows.
     pub fn blame(&self) -> Blame {
         match self.reason {
+            // Nor do we blame who is of another epoch: its place may be somebody else's here.
             Reason::OldHeight
+            | Reason::OtherEpoch
             | Reason::OldView
             | Reason::Repeated
             | Reason::NotAsked
+            | Reason::OtherValidators
             | Reason::BadProposal => Blame::Ignore,
             Reason::FarAhead | Reason::Full | Reason::Late => Blame::Retry,
             Reason::NotPrimary

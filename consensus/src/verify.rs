@@ -1,13 +1,13 @@
 //! The one place where bytes that were merely decoded become statements that the engine takes.
 //!
-//! Verification is pure and needs the chain and the validator set only, so it runs on worker
-//! threads. Whether a height, view or link fits the moment is the engine's question.
+//! Verification is pure and needs the chain and the validator sets only, so it runs on worker
+//! threads. Whether an epoch, height, view or link fits the moment is the engine's question.
 
 use std::ops::Deref;
 
 use certchain_proto::{
-    BlockHeader, ChainId, CommitCertificate, Epoch, Outcome, PublicKey, Signature, ValidatorIndex,
-    ValidatorSet, View,
+    BlockHeader, ChainId, CommitCertificate, Epoch, Height, Outcome, PublicKey, Signature,
+    ValidatorIndex, ValidatorSet, View,
     certificate::{CertificateError, SignatureVerifier, verify_quorum},
     hash::SigningHash,
     limits::MAX_BLOCK_TRANSACTIONS,
@@ -16,6 +16,7 @@ use certchain_proto::{
 use crate::{
     message::{Message, NewView, PrePrepare, PreparedCertificate, ViewChange},
     planted::{self, Bug},
+    sets::Membership,
     statement::{SignedStatement, Statement},
 };
 
@@ -26,10 +27,11 @@ pub enum Invalid {
     /// It speaks of another chain.
     #[error("the message is for another chain")]
     Chain,
-    /// It speaks of another generation of the validator set; drop it, its sender sends again.
-    #[error("the message is of epoch {actual}, the validator set has epoch {expected}")]
+    /// It speaks of a generation of the validator set that is not known; drop it, its sender sends
+    /// again. A later one than ours shows that we may be behind (VS-7).
+    #[error("the message is of epoch {actual}, the newest validator set has epoch {expected}")]
     Epoch {
-        /// The set's epoch.
+        /// The newest set's epoch.
         expected: Epoch,
         /// The message's epoch.
         actual: Epoch,
@@ -74,7 +76,8 @@ impl Invalid {
     }
 }
 
-/// A value whose signatures and certificates have been checked against a chain and its set.
+/// A value whose signatures and certificates have been checked against a chain and the sets of the
+/// epochs that they name.
 ///
 /// Invariant: made by this module only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +110,8 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// Checks that a quorum of `validators` decided this header with this outcome.
+    /// Checks that a quorum of the header's epoch decided this header with this outcome. Whether that
+    /// epoch decides that height, the engine says (VS-4).
     ///
     /// # Errors
     /// If the certificate is for another block or does not hold, or the header is of another chain
@@ -115,10 +119,13 @@ impl Sealed {
     pub fn verify(
         self,
         chain: ChainId,
-        validators: &ValidatorSet,
+        sets: &dyn Membership,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Verified<Self>, Invalid> {
-        check_header(&self.header, chain, validators)?;
+        if self.header.chain != chain {
+            return Err(Invalid::Chain);
+        }
+        let validators = set_of(sets, self.header.epoch)?;
         let certificate = &self.certificate;
         if certificate.header != self.header.digest()
             || certificate.outcome != self.outcome.digest()
@@ -136,21 +143,20 @@ impl Sealed {
 }
 
 impl Message {
-    /// Checks everything that chain and validator set suffice to check: membership, signature, and
-    /// every certificate inside, in full.
+    /// Checks everything that chain and validator sets suffice to check: membership in the set of its
+    /// epoch, signature, and every certificate inside, in full.
     ///
     /// # Errors
     /// The first thing that does not hold.
     pub fn verify(
         self,
         chain: ChainId,
-        validators: &ValidatorSet,
+        sets: &dyn Membership,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Verified<Self>, Invalid> {
-        let signed = self.signed_statement();
-        signed.verify(chain, validators, verifier)?;
+        let validators = self.signed_statement().check(chain, sets, verifier)?;
         match &self {
-            Self::PrePrepare(m) => check_pre_prepare(m, chain, validators, verifier)?,
+            Self::PrePrepare(m) => check_pre_prepare(m, chain, validators, sets, verifier)?,
             Self::Prepare(_) | Self::Commit(_) => {}
             Self::ViewChange(m) => check_view_change(m, chain, validators, verifier)?,
             Self::NewView(m) => check_new_view(m, chain, validators, verifier)?,
@@ -167,19 +173,27 @@ impl SignedStatement {
     pub fn verify(
         &self,
         chain: ChainId,
-        validators: &ValidatorSet,
+        sets: &dyn Membership,
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), Invalid> {
+        self.check(chain, sets, verifier).map(|_| ())
+    }
+
+    /// The same; gives the set of its epoch.
+    fn check<'a>(
+        &self,
+        chain: ChainId,
+        sets: &'a dyn Membership,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<&'a ValidatorSet, Invalid> {
         let slot = self.statement.slot();
         if slot.chain != chain && !planted::is(Bug::TakesOtherChains) {
             return Err(Invalid::Chain);
         }
-        if slot.epoch != validators.epoch() && !planted::is(Bug::TakesOtherEpochs) {
-            return Err(Invalid::Epoch {
-                expected: validators.epoch(),
-                actual: slot.epoch,
-            });
-        }
+        let validators = match set_of(sets, slot.epoch) {
+            Err(_) if planted::is(Bug::TakesOtherEpochs) => sets.newest(),
+            found => found?,
+        };
         let member = validators
             .get(self.signer)
             .ok_or(Invalid::UnknownSigner(self.signer))?;
@@ -189,11 +203,19 @@ impl SignedStatement {
             self.signature,
         );
         if verifier.verify_all(&[item]) || planted::is(Bug::SkipsSignature) {
-            Ok(())
+            Ok(validators)
         } else {
             Err(Invalid::Signature(self.signer))
         }
     }
+}
+
+/// VS-4: the set that whatever is said in an epoch is checked against.
+fn set_of(sets: &dyn Membership, epoch: Epoch) -> Result<&ValidatorSet, Invalid> {
+    sets.of(epoch).ok_or_else(|| Invalid::Epoch {
+        expected: sets.newest().epoch(),
+        actual: epoch,
+    })
 }
 
 fn check_header(
@@ -217,6 +239,7 @@ fn check_pre_prepare(
     m: &PrePrepare,
     chain: ChainId,
     validators: &ValidatorSet,
+    sets: &dyn Membership,
     verifier: &dyn SignatureVerifier,
 ) -> Result<(), Invalid> {
     let actual = m.contents.witness_ids.len();
@@ -232,7 +255,16 @@ fn check_pre_prepare(
     {
         return Err(Invalid::OtherCertificate);
     }
-    parent.verify(chain, validators, verifier)?;
+    // VS-4: the block below was decided by the same set or by the one before it. Genesis was decided
+    // by none.
+    let below = if parent.height == Height::ZERO {
+        validators
+    } else if parent.epoch == m.header.epoch || parent.epoch.next() == m.header.epoch {
+        set_of(sets, parent.epoch)?
+    } else {
+        return Err(Invalid::OtherCertificate);
+    };
+    parent.verify(chain, below, verifier)?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod proposal;
 mod receive;
 mod recover;
 mod round;
+mod sets;
 mod sync;
 mod timers;
 mod view_change;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use certchain_proto::{
-    ChainId, Height, Signature, TimeMs, ValidatorIndex, ValidatorSet, View, hash::BlockId,
+    ChainId, Epoch, Height, Signature, TimeMs, ValidatorIndex, ValidatorSet, View, hash::BlockId,
 };
 
 use self::{ahead::Ahead, round::Round};
@@ -49,6 +50,10 @@ pub struct Status {
     pub open: bool,
     /// Its primary.
     pub primary: ValidatorIndex,
+    /// The epoch of the set that decides this height.
+    pub epoch: Epoch,
+    /// Our place in it; none for a follower.
+    pub me: Option<ValidatorIndex>,
     /// Whether we may sign at this height.
     pub can_sign: bool,
     /// Whether a restart notice must be committed before we may sign.
@@ -87,7 +92,9 @@ pub struct Load {
 /// The PBFT engine of one chain.
 pub struct Engine {
     chain: ChainId,
+    /// VS-1: who decides the height of the round.
     validators: ValidatorSet,
+    /// VS-3: our place among them.
     me: Option<ValidatorIndex>,
     params: Params,
     signer: Box<dyn Signer + Send>,
@@ -98,8 +105,8 @@ pub struct Engine {
     ahead: Ahead,
     /// Statements of the last decided height that have been seen.
     late: BTreeSet<(ValidatorIndex, Phase, View)>,
-    /// When which laggard was last sent which height.
-    answered: BTreeMap<ValidatorIndex, (Height, TimeMs)>,
+    /// When which laggard of which epoch was last sent which height.
+    answered: BTreeMap<(Epoch, ValidatorIndex), (Height, TimeMs)>,
     /// Until when sealed blocks of which height are not asked for again.
     fetching: Option<(Height, TimeMs)>,
     /// Work that all validators have been sent.
@@ -145,7 +152,7 @@ impl Engine {
     /// makes an engine from what the disk gave back.
     ///
     /// # Errors
-    /// If the parameters, our place, the last block or the journal make no sense.
+    /// If the parameters, the set, the last block or the journal make no sense.
     pub fn new(
         config: EngineConfig,
         recovered: Recovered,
@@ -154,23 +161,27 @@ impl Engine {
         let EngineConfig {
             chain,
             validators,
-            me,
             params,
         } = config;
         params.check()?;
-        if let Some(me) = me
-            && validators.get(me).is_none()
-        {
-            return Err(StartError::NotAMember {
-                me,
-                members: validators.len(),
-            });
-        }
         let Recovered { head, records } = recovered;
         if !head.is_whole(chain) {
             return Err(StartError::Head);
         }
+        if validators.digest() != head.outcome.next_validators {
+            return Err(StartError::OtherValidators);
+        }
         let promises = Promises::replay(&records)?;
+        let height = head.height().next();
+        if let Some(promised) = promises.other_epoch(height, validators.epoch()) {
+            let set = validators.epoch();
+            return Err(StartError::OtherEpoch {
+                height,
+                promised,
+                set,
+            });
+        }
+        let me = sets::place(&validators, signer.as_ref());
         let round = Round::new(head.height().next(), head.next_offset(params.rotation));
         let mut engine = Self {
             chain,
@@ -199,10 +210,7 @@ impl Engine {
     /// The first call: says again what was said, asks for what is missing, sets timers.
     pub fn start(&mut self, now: TimeMs) -> Output {
         self.now = now;
-        if let Some(nonce) = self.promises.amnesia() {
-            //
-            self.act(Action::SubmitRestartNotice { nonce });
-        }
+        self.ask_for_notice();
         if self.me.is_none() || self.validators.len() > 1 {
             // S-3: whoever was away may have missed blocks, and nobody may be talking.
             self.fetch_sealed(None);
@@ -225,6 +233,8 @@ impl Engine {
             Event::BodyReady { header } => self.body_ready(header),
             Event::BodyInvalid { header, fault: _ } => self.body_invalid(header),
             Event::Executed { header, outcome } => self.executed(header, outcome),
+            Event::Validators { header, validators } => self.validators_told(header, *validators),
+            Event::LaterEpoch { epoch } => self.later_epoch(epoch),
             Event::Sealed(sealed) => self.sealed(sealed.into_inner()),
             Event::Applied { height } => self.applied(height),
             Event::Connected { validator } => self.greet(validator),
@@ -241,6 +251,8 @@ impl Engine {
             view: self.round.view,
             open: self.round.open,
             primary: self.primary(self.round.view),
+            epoch: self.validators.epoch(),
+            me: self.me,
             can_sign: self.can_sign(),
             amnesiac: self.promises.amnesia().is_some(),
             head: self.head.id(),
@@ -336,8 +348,9 @@ impl Engine {
         self.out.record(record);
     }
 
-    /// J-2: the one place that signs. Refuses to sign a slot twice, below the present view, or
-    /// where we may not sign at all: the callers' conditions exclude it, so it halts.
+    /// J-2: the one place that signs, with the key that the present set names (VS-3). Refuses to sign
+    /// a slot twice, below the present view, or where we may not sign at all: the callers' conditions
+    /// exclude it, so it halts.
     fn sign(&mut self, statement: &Statement) -> Option<Signature> {
         let slot = statement.slot();
         let above_promises = match slot.phase {
@@ -347,18 +360,27 @@ impl Engine {
             }
             Phase::NewView => slot.view == self.round.view && !self.round.open,
         };
+        let in_turn = slot.height == self.round.height && slot.epoch == self.validators.epoch();
         let rule = if !self.can_sign() {
             "J-2: signing while silent"
-        } else if slot.height != self.round.height || !above_promises {
+        } else if !in_turn || !above_promises {
             "J-2: signing out of turn"
         } else if self.round.own.contains_key(&(slot.view, slot.phase)) {
             "J-2: signing a slot twice"
+        } else if let Some(signature) = self.signature(statement) {
+            return Some(signature);
         } else {
-            return Some(self.signer.sign(&statement.signing_hash()));
+            "J-2: signing with a key that is not ours"
         };
         let (height, view) = (slot.height, slot.view);
         self.halt(HaltReason::Invariant { height, view, rule });
         None
+    }
+
+    fn signature(&self, statement: &Statement) -> Option<Signature> {
+        let member = self.validators.get(self.me?)?;
+        self.signer
+            .sign(&member.vote_key, &statement.signing_hash())
     }
 
     /// J-1: says something: to the journal, to everybody, and remembered.

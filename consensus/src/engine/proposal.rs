@@ -140,8 +140,13 @@ impl Engine {
             return false;
         };
         let proposal = proposal.clone();
+        let below = &proposal.contents.parent_certificate;
         let refusal = match self.fits_chain(&proposal.header) {
             Err(reason) => Some(reason),
+            // VS-4
+            Ok(()) if !self.decided_by(below.epoch, self.head.height()) => {
+                Some(Reason::Header("parent_commit"))
+            }
             Ok(()) => match self.timeliness(&proposal.header) {
                 Timeliness::Fits => None,
                 Timeliness::Late => Some(Reason::Late),

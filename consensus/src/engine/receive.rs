@@ -16,27 +16,36 @@ use crate::{
 impl Engine {
     /// A verified message of a validator.
     pub(super) fn receive(&mut self, message: Message) {
-        if Some(message.signer()) == self.me {
+        let of_this_set = self.decides(message.epoch());
+        if of_this_set && Some(message.signer()) == self.me {
             // What we said, the journal knows; what a lost journal said is no longer ours.
             return self.refuse(&message, Reason::Repeated);
         }
         match message.height().cmp(&self.round.height) {
             Ordering::Less => self.receive_old(&message),
+            // VS-4, VS-5
+            Ordering::Greater | Ordering::Equal if !of_this_set => {
+                self.refuse(&message, Reason::OtherEpoch);
+            }
             Ordering::Greater => self.receive_ahead(message),
             Ordering::Equal => self.receive_current(message),
         }
     }
 
     /// S-1: a statement for a decided height shows that its sender lacks the block, if it is a
-    /// VIEW-CHANGE, said twice, or for a height below the last.
+    /// VIEW-CHANGE, said twice, or for a height below the last. VS-6: whatever set decided it.
     fn receive_old(&mut self, message: &Message) {
+        let (signer, height) = (message.signer(), message.height());
+        if height == self.head.height() && !self.decided_by(message.epoch(), height) {
+            return self.refuse(message, Reason::OtherEpoch);
+        }
         self.refuse(message, Reason::OldHeight);
         let phase = message.statement().slot().phase;
-        let lacks_it = message.height() < self.head.height()
+        let lacks_it = height < self.head.height()
             || phase == Phase::ViewChange
-            || !self.note_late(message.signer(), phase, message.view());
+            || !self.note_late(signer, phase, message.view());
         if lacks_it {
-            self.send_sealed(message.signer(), message.height());
+            self.send_sealed(message.epoch(), signer, height);
         }
     }
 

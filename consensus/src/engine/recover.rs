@@ -7,6 +7,7 @@ use certchain_proto::View;
 use super::{Engine, round::Candidate};
 use crate::{
     message::Message,
+    output::HaltReason,
     planted::{self, Bug},
     statement::Phase,
 };
@@ -14,6 +15,12 @@ use crate::{
 impl Engine {
     /// hands what we promised for the height that has just opened back to ourselves.
     pub(super) fn restore_promises(&mut self) {
+        // J-5: a start has refused it; here the heights between have been decided since.
+        let (height, epoch) = (self.round.height, self.validators.epoch());
+        if self.promises.other_epoch(height, epoch).is_some() {
+            let (view, rule) = (self.round.view, "J-5: promises of another epoch");
+            return self.halt(HaltReason::Invariant { height, view, rule });
+        }
         let Some(promises) = self.promises.take(self.round.height) else {
             return;
         };

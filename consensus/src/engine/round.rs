@@ -6,8 +6,8 @@ use std::{
 };
 
 use certchain_proto::{
-    BlockHeader, CommitCertificate, Height, Outcome, ValidatorIndex, View,
-    hash::{HeaderDigest, OutcomeDigest},
+    BlockHeader, CommitCertificate, Height, Outcome, ValidatorIndex, ValidatorSet, View,
+    hash::{HeaderDigest, OutcomeDigest, ValidatorSetDigest},
 };
 
 use super::vote_book::VoteBook;
@@ -44,6 +44,8 @@ pub(super) struct Candidate {
     pub body: Body,
     pub execution_asked: bool,
     pub outcome: Option<Outcome>,
+    /// VS-2: the set that the outcome names, if it is another one than the present and has been told.
+    pub next_validators: Option<Arc<ValidatorSet>>,
 }
 
 impl Candidate {
@@ -56,6 +58,7 @@ impl Candidate {
             body: Body::Unasked,
             execution_asked: false,
             outcome: None,
+            next_validators: None,
         }
     }
 
@@ -68,7 +71,16 @@ impl Candidate {
             body: Body::Unasked,
             execution_asked: false,
             outcome: None,
+            next_validators: None,
         }
+    }
+
+    /// X-1, VS-2: the result of our own execution, once it is whole: with the set that it names, if
+    /// that is not `present`.
+    pub fn result(&self, present: ValidatorSetDigest) -> Option<&Outcome> {
+        self.outcome
+            .as_ref()
+            .filter(|o| o.next_validators == present || self.next_validators.is_some())
     }
 }
 

@@ -1,6 +1,6 @@
 //! S: blocks that others have decided, and amnesia's end.
 
-use certchain_proto::{Height, TimeMs, ValidatorIndex};
+use certchain_proto::{Epoch, Height, TimeMs, ValidatorIndex, View};
 
 use super::{
     Engine,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     journal::Record,
+    limits::MAX_ANSWERED,
     output::{Action, Decision, HaltReason},
     planted::{self, Bug},
     reject::{Reason, Rejection},
@@ -28,8 +29,14 @@ impl Engine {
                 header: std::sync::Arc::new(header),
                 outcome,
                 certificate,
+                next_validators: None,
             })));
             return;
+        }
+        // VS-4: whoever signed it decides nothing here any more.
+        let recent = height == self.round.height || height == self.head.height();
+        if recent && !self.decided_by(certificate.epoch, height) {
+            return self.reject_sealed(height, certificate.view, Reason::OtherEpoch);
         }
         if height != self.round.height {
             if height == self.head.height() && certificate.block_id() != self.head.id() {
@@ -45,13 +52,7 @@ impl Engine {
             } else {
                 Reason::FarAhead
             };
-            return self.out.reject(Rejection {
-                kind: "sealed block",
-                signer: None,
-                height,
-                view: certificate.view,
-                reason,
-            });
+            return self.reject_sealed(height, certificate.view, reason);
         }
         if header.parent != self.head.id() {
             let (height, first, second) = (self.head.height(), self.head.id(), header.parent);
@@ -76,6 +77,16 @@ impl Engine {
             // The node holds the body; no vote will be cast on it.
             candidate.body = Body::Ready;
         }
+    }
+
+    fn reject_sealed(&mut self, height: Height, view: View, reason: Reason) {
+        self.out.reject(Rejection {
+            kind: "sealed block",
+            signer: None,
+            height,
+            view,
+            reason,
+        });
     }
 
     /// C-4: sees to a decided block that we cannot execute yet.
@@ -139,16 +150,20 @@ impl Engine {
     }
 
     /// S-1: sends a laggard the block that it lacks, not more often than it repeats itself.
-    pub(super) fn send_sealed(&mut self, to: ValidatorIndex, height: Height) {
-        if let Some((answered, until)) = self.answered.get(&to)
+    pub(super) fn send_sealed(&mut self, epoch: Epoch, to: ValidatorIndex, height: Height) {
+        if let Some((answered, until)) = self.answered.get(&(epoch, to))
             && *answered == height
             && self.is_recent(*until)
         {
             return;
         }
         let until = self.now.saturating_add(self.params.retry_ms / 2);
-        self.answered.insert(to, (height, until));
-        self.act(Action::SendSealed { to, height });
+        self.answered.insert((epoch, to), (height, until));
+        if self.answered.len() > MAX_ANSWERED {
+            // Of the oldest epoch.
+            self.answered.pop_first();
+        }
+        self.act(Action::SendSealed { epoch, to, height });
     }
 
     /// Whether a pause until `until` lasts; one that a clock set back would make long does not.

@@ -5,7 +5,7 @@
 
 use certchain_proto::{
     CommitCertificate, Epoch, Outcome, SecretKey, Validator,
-    hash::{ReceiptsRoot, StateRoot, ValidatorSetDigest},
+    hash::{ReceiptsRoot, StateRoot},
 };
 
 use super::{
@@ -23,17 +23,17 @@ fn engine(me: Option<u16>, open: bool, records: Vec<Record>) -> Engine {
             network_key: [i as u8; 32],
         })
         .collect();
+    let validators = ValidatorSet::new(Epoch::ZERO, members).unwrap();
     let mut header = header(0, 0);
     header.height = Height::ZERO;
     let outcome = Outcome {
         state_root: StateRoot::ZERO,
         receipts_root: ReceiptsRoot::ZERO,
-        next_validators: ValidatorSetDigest::ZERO,
+        next_validators: validators.digest(),
     };
     let config = EngineConfig {
         chain: CHAIN,
-        validators: ValidatorSet::new(Epoch::ZERO, members).unwrap(),
-        me: me.map(validator),
+        validators,
         params: Params::default(),
     };
     let head = Head {
@@ -42,7 +42,7 @@ fn engine(me: Option<u16>, open: bool, records: Vec<Record>) -> Engine {
         outcome,
         previous_view: View::ZERO,
     };
-    let signer = Box::new(KeySigner::new(key(1)));
+    let signer = Box::new(me.map_or_else(KeySigner::default, |me| KeySigner::new(key(me))));
     let mut engine = Engine::new(config, Recovered { head, records }, signer).unwrap();
     engine.round.move_to(View::new(2), open);
     engine

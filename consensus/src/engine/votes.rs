@@ -1,7 +1,7 @@
 //! P and C: votes for an order, votes for a result, and the decision.
 
 use certchain_proto::{
-    CommitCertificate, CommitVote, PrepareVote, ValidatorIndex, View,
+    CommitCertificate, CommitVote, PrepareVote, ValidatorIndex, ValidatorSet, View,
     certificate::IndexedSignature,
     hash::{HeaderDigest, OutcomeDigest},
 };
@@ -115,7 +115,8 @@ impl Engine {
             && !self.round.has_said(Phase::Commit);
         let (Some(me), Some(outcome)) = (
             self.me.filter(|_| wanted),
-            candidate.outcome.as_ref().map(|o| o.digest()),
+            // VS-2
+            candidate.result(self.present_set()).map(|o| o.digest()),
         ) else {
             return false;
         };
@@ -199,7 +200,9 @@ impl Engine {
 
     /// C-3, C-4: takes a verified commit certificate for the present height.
     pub(super) fn decide(&mut self, certificate: CommitCertificate) {
-        if certificate.height != self.round.height {
+        if certificate.height != self.round.height
+            || !self.decided_by(certificate.epoch, certificate.height)
+        {
             return;
         }
         match &self.round.decided {
@@ -257,10 +260,16 @@ impl Engine {
             });
             return false;
         }
+        if candidate.result(self.present_set()).is_none() {
+            // VS-2: who decides the next height is not known yet.
+            return false;
+        }
+        let next_validators = candidate.next_validators.clone();
         let decision = Decision {
             header: candidate.header.clone(),
             outcome: outcome.clone(),
             certificate: certificate.clone(),
+            next_validators: next_validators.clone(),
         };
         let head = Head {
             header: candidate.header.as_ref().clone(),
@@ -269,13 +278,17 @@ impl Engine {
             previous_view: self.head.header.view,
         };
         self.act(Action::Commit(Box::new(decision)));
-        self.open_height(head);
+        self.open_height(head, next_validators.as_deref());
         true
     }
 
-    /// Opens the height above a new head, in view 0, with what came early for it.
-    fn open_height(&mut self, head: Head) {
-        let offset = head.next_offset(self.params.rotation);
+    /// Opens the height above a new head, in view 0, decided by another set if there is one, with what
+    /// came early for it.
+    fn open_height(&mut self, head: Head, next: Option<&ValidatorSet>) {
+        let mut offset = head.next_offset(self.params.rotation);
+        if next.is_some() && planted::is(Bug::RestartsOrder) {
+            offset = 0;
+        }
         let round = std::mem::replace(&mut self.round, Round::new(head.height().next(), offset));
         self.head = head;
         self.late.clear();
@@ -287,11 +300,15 @@ impl Engine {
         let height = self.round.height;
         self.lazy
             .retain(|r| !matches!(r, Record::Prepared(p) if p.header.height < height));
+        if let Some(next) = next {
+            self.change_set(next);
+        }
         self.restore_promises();
         if !self.round.own.is_empty() {
             // said before a restart, perhaps never heard.
             self.repeat_ourselves();
         }
+        // VS-5: what was kept under another set is refused.
         for message in self.ahead.drain() {
             self.receive(message);
         }

@@ -10,6 +10,7 @@ mod limits;
 mod promises;
 mod proposals;
 mod sandbox;
+mod sets;
 mod start;
 mod sync;
 mod timers;

@@ -146,7 +146,6 @@ fn pp_3_a_header_must_follow_from_the_last_block() {
             let config = certchain_consensus::EngineConfig {
                 chain: crate::sandbox::chain(),
                 validators: crate::sandbox::validators(4),
-                me: Some(index(1)),
                 params,
             };
             let recovered = certchain_consensus::Recovered {

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use certchain_consensus::{
     Action, Contents, Engine, EngineConfig, Event, Head, Journal, JournalError, KeySigner, Message,
-    Output, Params, Proposal, Record, Recovered, Sealed, Signer, TimerId, TimerKind,
+    Output, Params, Proposal, Record, Recovered, Sealed, TimerId, TimerKind,
     message::{Commit, NewView, PrePrepare, Prepare, PreparedCertificate, SignedClaim, ViewChange},
     statement::{Statement, ViewChangeVote},
 };
@@ -30,35 +30,49 @@ pub fn index(i: usize) -> ValidatorIndex {
     ValidatorIndex::new(i as u16)
 }
 
-fn new_signer(i: usize) -> KeySigner {
-    KeySigner::new(SecretKey::from_seed(&[i as u8 + 1; 32]))
+pub fn new_key(i: usize) -> SecretKey {
+    SecretKey::from_seed(&[i as u8 + 1; 32])
 }
 
 /// Keys are made once: that takes longer than all else.
-fn signer(i: usize) -> &'static KeySigner {
-    static SIGNERS: LazyLock<Vec<KeySigner>> = LazyLock::new(|| (0..8).map(new_signer).collect());
-    &SIGNERS[i]
+pub fn key(i: usize) -> &'static SecretKey {
+    static KEYS: LazyLock<Vec<SecretKey>> = LazyLock::new(|| (0..12).map(new_key).collect());
+    &KEYS[i]
 }
 
 pub fn validators(n: usize) -> ValidatorSet {
     let members = (0..n)
         .map(|i| Validator {
-            vote_key: signer(i).public_key(),
+            vote_key: key(i).public().clone(),
             network_key: [i as u8 + 1; 32],
         })
         .collect();
     ValidatorSet::new(Epoch::ZERO, members).unwrap()
 }
 
+/// A result that leaves the four validators as they are.
 pub fn outcome(mark: u8) -> Outcome {
+    static FOUR: LazyLock<ValidatorSetDigest> = LazyLock::new(|| validators(4).digest());
     Outcome {
         state_root: StateRoot::from_bytes([mark; 32]),
         receipts_root: ReceiptsRoot::ZERO,
-        next_validators: ValidatorSetDigest::ZERO,
+        next_validators: *FOUR,
+    }
+}
+
+/// The same that names these.
+pub fn outcome_naming(mark: u8, next: &ValidatorSet) -> Outcome {
+    Outcome {
+        next_validators: next.digest(),
+        ..outcome(mark)
     }
 }
 
 pub fn genesis() -> Head {
+    genesis_of(&validators(4))
+}
+
+pub fn genesis_of(validators: &ValidatorSet) -> Head {
     let header = BlockHeader {
         protocol: PROTOCOL,
         chain: chain(),
@@ -76,7 +90,7 @@ pub fn genesis() -> Head {
         history_root: HistoryRoot::ZERO,
         checkpoint: None,
     };
-    let outcome = outcome(0);
+    let outcome = outcome_naming(0, validators);
     let certificate = CommitCertificate::genesis(header.digest(), outcome.digest());
     Head {
         header,
@@ -128,10 +142,15 @@ impl Sandbox {
         let config = EngineConfig {
             chain: chain(),
             validators: validators(n),
-            me: me.map(index),
             params: params(),
         };
-        let key = Box::new(new_signer(me.unwrap_or(0)));
+        let head = if n != 4 && head == genesis() {
+            genesis_of(&config.validators)
+        } else {
+            head
+        };
+        let keys = me.map(|me| KeySigner::new(new_key(me)));
+        let key = Box::new(keys.unwrap_or_default());
         let journal = Kept(records.clone());
         let engine = Engine::new(config, Recovered { head, records }, key).unwrap();
         Self {
@@ -204,7 +223,12 @@ impl Sandbox {
                 Some(from) => format!("fetch {height} from {from}"),
                 None => format!("fetch {height}"),
             },
-            Action::SendSealed { to, height } => format!("give {height} to {to}"),
+            Action::SendSealed { epoch, to, height } if *epoch == Epoch::ZERO => {
+                format!("give {height} to {to}")
+            }
+            Action::SendSealed { epoch, to, height } => {
+                format!("give {height} to {to} of epoch {epoch}")
+            }
             Action::SubmitRestartNotice { .. } => "notice".to_owned(),
         }
     }
@@ -228,7 +252,7 @@ impl Sandbox {
         BlockHeader {
             protocol: PROTOCOL,
             chain: chain(),
-            epoch: Epoch::ZERO,
+            epoch: self.engine.status().epoch,
             height: head.height().next(),
             view: View::new(view),
             proposer: self.engine.primary(View::new(view)),
@@ -258,7 +282,7 @@ impl Sandbox {
     }
 
     pub fn outcome_of(&self, _header: &BlockHeader) -> Outcome {
-        outcome(1)
+        outcome_naming(1, &validators(self.n))
     }
 
     pub fn message(&self, message: Message) -> Event {
@@ -307,7 +331,7 @@ impl Sandbox {
             self.hear(prepare(i, 0, &header));
         }
         for i in 0..self.n {
-            self.hear(commit(i, 0, &header, &outcome(1)));
+            self.hear(commit(i, 0, &header, &self.outcome_of(&header)));
         }
         assert_eq!(self.engine.head().height(), header.height);
         header
@@ -321,7 +345,7 @@ pub fn ids(count: usize) -> Vec<WitnessId> {
 }
 
 fn sign(i: usize, statement: &Statement) -> Signature {
-    signer(i).sign(&statement.signing_hash())
+    key(i).sign(&statement.signing_hash())
 }
 
 pub fn pre_prepare(header: BlockHeader, contents: Contents) -> Message {
@@ -339,7 +363,7 @@ pub fn pre_prepare(header: BlockHeader, contents: Contents) -> Message {
 pub fn prepare(i: usize, view: u32, header: &BlockHeader) -> Message {
     let vote = PrepareVote {
         chain: chain(),
-        epoch: Epoch::ZERO,
+        epoch: header.epoch,
         height: header.height,
         view: View::new(view),
         header: header.digest(),
@@ -355,7 +379,7 @@ pub fn prepare(i: usize, view: u32, header: &BlockHeader) -> Message {
 pub fn commit(i: usize, view: u32, header: &BlockHeader, outcome: &Outcome) -> Message {
     let vote = CommitVote {
         chain: chain(),
-        epoch: Epoch::ZERO,
+        epoch: header.epoch,
         height: header.height,
         view: View::new(view),
         header: header.digest(),
@@ -461,7 +485,7 @@ pub fn certificate(
         })
         .collect();
     CommitCertificate {
-        epoch: Epoch::ZERO,
+        epoch: header.epoch,
         height: header.height,
         view: View::new(view),
         header: header.digest(),
@@ -506,6 +530,7 @@ fn halt_words(reason: &certchain_consensus::HaltReason) -> &'static str {
         R::OwnOutcome { .. } => "own outcome",
         R::InvalidDecided { .. } => "invalid decided",
         R::TwoDecisions { .. } => "two decisions",
+        R::NextEpoch { .. } => "next epoch",
         R::Invariant { .. } => "invariant",
     }
 }

@@ -13,7 +13,6 @@ fn start(params: Params, head: Head) -> Result<(), StartError> {
     let config = EngineConfig {
         chain: chain(),
         validators: validators(4),
-        me: Some(index(1)),
         params,
     };
     let recovered = Recovered {

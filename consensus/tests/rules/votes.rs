@@ -295,7 +295,7 @@ fn one_validator_decides_alone() {
     assert!(words.contains(&"keep prepare 1/0".to_owned()), "{words:?}");
     let words = sandbox.step(Event::Executed {
         header: header.digest(),
-        outcome: outcome(1),
+        outcome: sandbox.outcome_of(&header),
     });
     let expect = [
         "keep prepared 1/0",

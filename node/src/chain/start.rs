@@ -19,7 +19,7 @@ use certchain_ledger::{
 };
 use certchain_net::{ChannelId, NetworkHandle, SubscribeError};
 use certchain_proto::{
-    SecretKey, Signature, TimeMs, ValidatorIndex,
+    PublicKey, SecretKey, Signature, TimeMs, ValidatorIndex,
     hash::SigningHash,
     key::NoRandomness,
     transaction,
@@ -126,8 +126,12 @@ pub struct ChainTask {
 struct VoteSigner(Arc<SecretKey>);
 
 impl Signer for VoteSigner {
-    fn sign(&self, hash: &SigningHash) -> Signature {
-        self.0.sign(hash)
+    fn holds(&self, key: &PublicKey) -> bool {
+        key == self.0.public()
+    }
+
+    fn sign(&self, key: &PublicKey, hash: &SigningHash) -> Option<Signature> {
+        self.holds(key).then(|| self.0.sign(hash))
     }
 }
 
@@ -189,7 +193,6 @@ impl ChainTask {
         let config = EngineConfig {
             chain: id,
             validators: (*validators).clone(),
-            me,
             params: parameters(
                 &head.parameters.timers,
                 head.parameters.limits.block_transactions,

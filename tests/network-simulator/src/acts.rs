@@ -92,7 +92,7 @@ impl World {
                 }
                 Ok(())
             }
-            Action::SendSealed { to, height } => {
+            Action::SendSealed { to, height, .. } => {
                 self.send_blocks(node, usize::from(to.get()), chain, height)
             }
             Action::SubmitRestartNotice { nonce } => {

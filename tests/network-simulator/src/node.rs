@@ -202,7 +202,6 @@ impl Node {
         let config = EngineConfig {
             chain: chain.id(),
             validators: (*head.validators).clone(),
-            me: head.validators.index_of(keys::key(self.index).public()),
             params: params(&chain),
         };
         let recovered = Recovered {

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use certchain_consensus::{
-    Action, BodyFault, Contents, Decision, Event, Message, Proposal, ProposalRequest,
+    Action, BodyFault, Contents, Decision, Event, Membership, Message, Proposal, ProposalRequest,
 };
 use certchain_proto::{
-    BlockHeader, Height,
+    BlockHeader, Height, ValidatorIndex,
     hash::{HeaderDigest, WitnessId},
 };
 
@@ -26,11 +26,12 @@ impl World {
         let life = self.nodes[node].life;
         match action {
             Action::Broadcast(message) => {
-                let others: Vec<usize> = (0..self.plan.n).filter(|i| *i != node).collect();
+                let others = self.colleagues(node);
                 self.send(node, &message, &others)?;
             }
             Action::Send { to, message } => {
-                self.send(node, &message, &[usize::from(to.get())])?;
+                let to = self.addressee(node, to)?;
+                self.send(node, &message, &[to])?;
             }
             Action::RequestProposal(request) => {
                 let delay = self.rng.between(0, 5);
@@ -74,10 +75,12 @@ impl World {
                 self.nodes[node].timers.remove(&id.kind);
             }
             Action::Evidence(evidence) => {
-                let guilty = usize::from(evidence.signer().get());
-                let proof = evidence.verify(chain(), &self.validators, &self.plan.scheme);
-                if self.is_honest(node) && (proof.is_err() || self.is_honest(guilty)) {
-                    let text = format!("node {node} accuses {guilty} ({proof:?}): {evidence:?}");
+                let members = self.epochs.members(evidence.slot().epoch);
+                let guilty = members.and_then(|m| m.node(evidence.signer()));
+                let proof = evidence.verify(chain(), &self.epochs, &self.plan.scheme);
+                let false_charge = guilty.is_none_or(|guilty| self.is_honest(guilty));
+                if self.is_honest(node) && (proof.is_err() || false_charge) {
+                    let text = format!("node {node} accuses {guilty:?} ({proof:?}): {evidence:?}");
                     return Err(Violation(text));
                 }
             }
@@ -88,7 +91,7 @@ impl World {
             }
             Action::FetchSealed { from, height } => {
                 let of = match from {
-                    Some(of) => usize::from(of.get()),
+                    Some(of) => self.addressee(node, of)?,
                     None => self.rng.index(self.plan.n),
                 };
                 if of != node {
@@ -99,8 +102,11 @@ impl World {
                     });
                 }
             }
-            Action::SendSealed { to, height } => {
-                self.send_blocks(node, usize::from(to.get()), height);
+            Action::SendSealed { epoch, to, height } => {
+                let members = self.nodes[node].epochs.members(epoch);
+                if let Some(to) = members.and_then(|members| members.node(to)) {
+                    self.send_blocks(node, to, height);
+                }
             }
             Action::SubmitRestartNotice { nonce } => {
                 let notice = WitnessId::from_bytes(nonce);
@@ -116,6 +122,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The node behind a place that an engine names.
+    fn addressee(&self, node: usize, place: ValidatorIndex) -> Result<usize, Violation> {
+        let to = self.node_at(node, place);
+        to.ok_or_else(|| Violation(format!("node {node} turns to {place}, where nobody sits")))
     }
 
     fn send(
@@ -149,7 +161,7 @@ impl World {
             )
         });
         let verified = Message::clone(message)
-            .verify(chain(), &self.validators, &self.plan.scheme)
+            .verify(chain(), &self.epochs, &self.plan.scheme)
             .map_err(|e| Violation(format!("honest node {node} sends {}: {e}", message.kind())))?;
         let message = Box::new(verified);
         for to in receivers.iter().copied() {
@@ -180,14 +192,14 @@ impl World {
     }
 
     pub(super) fn learn(&mut self, node: usize, transaction: WitnessId) -> Result<(), Violation> {
-        if self.nodes[node].engine.is_none() || !self.nodes[node].known.insert(transaction) {
+        if self.nodes[node].engine.is_none() || !self.nodes[node].learn(transaction) {
             return Ok(());
         }
         self.report_work(node)
     }
 
     pub(super) fn report_work(&mut self, node: usize) -> Result<(), Violation> {
-        let pending = !self.nodes[node].pending().is_empty();
+        let pending = self.nodes[node].pending().next().is_some();
         self.step(node, Event::WorkChanged { pending })
     }
 
@@ -200,8 +212,7 @@ impl World {
         if self.nodes[node].tip().certificate.block_id() != request.parent {
             return Ok(()); // the height has been decided meanwhile
         }
-        let mut witness_ids: Vec<WitnessId> =
-            self.nodes[node].pending().into_iter().take(BATCH).collect();
+        let mut witness_ids: Vec<WitnessId> = self.nodes[node].pending().take(BATCH).collect();
         let withholds = self.nodes[node]
             .byzantine
             .as_ref()
@@ -211,7 +222,7 @@ impl World {
             let transaction = WitnessId::from_bytes(self.rng.bytes());
             self.withheld
                 .insert(transaction, (node, self.rng.next_u64()));
-            self.nodes[node].known.insert(transaction);
+            self.nodes[node].learn(transaction);
             witness_ids.push(transaction);
         }
         if witness_ids.is_empty() && !request.allow_empty {
@@ -303,9 +314,7 @@ impl World {
                 },
             );
         }
-        self.nodes[node]
-            .known
-            .extend(contents.witness_ids.iter().copied());
+        self.nodes[node].learn_all(&contents.witness_ids);
         self.nodes[node].disk.bodies.insert(digest, contents);
         let delay = self.rng.between(0, 5);
         self.after(
@@ -353,7 +362,12 @@ impl World {
                 "node {node} is to execute what it does not have"
             )));
         }
-        let outcome = execute(parent, header, self.nodes[node].other_release);
+        let me = &self.nodes[node];
+        let mut outcome = execute(parent, header, me.other_release);
+        let next = me.law.above(me.epochs.present(), header);
+        if let Some(next) = &next {
+            outcome.next_validators = next.digest();
+        }
         let delay = self.rng.between(0, 20);
         let header = header.digest();
         self.after(
@@ -363,6 +377,7 @@ impl World {
                 life,
                 header,
                 outcome,
+                next,
             },
         );
         Ok(())
@@ -370,10 +385,12 @@ impl World {
 
     fn commit(&mut self, node: usize, decision: Decision) -> Result<(), Violation> {
         let life = self.nodes[node].life;
+        self.change_sets(node, &decision)?;
         let Decision {
             header,
             outcome,
             certificate,
+            next_validators: _,
         } = decision;
         let Some(contents) = self.nodes[node].contents(&header).cloned() else {
             return Err(Violation(format!(
@@ -410,7 +427,7 @@ impl World {
             self.after(0, What::Cleared { node, life, height });
         }
         let me = &mut self.nodes[node];
-        me.done.extend(block.contents.witness_ids.iter().copied());
+        me.finish(&block.contents.witness_ids);
         me.tail.push(block);
         let delay = self.rng.between(0, 15);
         self.after(delay, What::Applied { node, life });
@@ -497,12 +514,16 @@ impl World {
         let Some(block) = self.nodes[node].queue.remove(&next) else {
             return Ok(());
         };
+        // What is not of a set that is known here decides nothing here.
+        if self.nodes[node].epochs.of(block.header.epoch).is_none() {
+            return Ok(());
+        }
         let me = &mut self.nodes[node];
         let digest = block.header.digest();
-        me.known.extend(block.contents.witness_ids.iter().copied());
+        me.learn_all(&block.contents.witness_ids);
         me.synced.insert(digest, block.contents.clone());
         let sealed = World::sealed_event(&block)
-            .verify(chain(), &self.validators, &self.plan.scheme)
+            .verify(chain(), &self.nodes[node].epochs, &self.plan.scheme)
             .map_err(|e| Violation(format!("node {node}: a sealed block does not hold: {e}")))?;
         // The engine takes it when it comes to it, and may have decided the height itself by then.
         let delay = self.rng.between(0, 30);

@@ -2,12 +2,13 @@
 
 use certchain_consensus::Contents;
 use certchain_proto::{
-    BlockHeader, ChainId, CommitCertificate, Epoch, Height, Outcome, TimeMs, ValidatorIndex, View,
+    BlockHeader, ChainId, CommitCertificate, Epoch, Height, Outcome, TimeMs, ValidatorIndex,
+    ValidatorSet, View,
     block::PROTOCOL,
     context::HashContext,
     hash::{
-        BlockId, CertificateDigest, HistoryRoot, ReceiptsRoot, StateRoot, TxRoot,
-        ValidatorSetDigest, WitnessId, hash_parts,
+        BlockId, CertificateDigest, HistoryRoot, ReceiptsRoot, StateRoot, TxRoot, WitnessId,
+        hash_parts,
     },
 };
 
@@ -36,8 +37,8 @@ pub struct Block {
     pub certificate: CommitCertificate,
 }
 
-/// The block that every node starts from.
-pub fn genesis() -> Block {
+/// The block that every node starts from; these decide the first height.
+pub fn genesis(validators: &ValidatorSet) -> Block {
     let header = BlockHeader {
         protocol: PROTOCOL,
         chain: chain(),
@@ -58,7 +59,7 @@ pub fn genesis() -> Block {
     let outcome = Outcome {
         state_root: StateRoot::ZERO,
         receipts_root: ReceiptsRoot::ZERO,
-        next_validators: ValidatorSetDigest::ZERO,
+        next_validators: validators.digest(),
     };
     let certificate = CommitCertificate::genesis(header.digest(), outcome.digest());
     let contents = Contents {
@@ -88,7 +89,8 @@ pub fn history_root(parent: &Block) -> HistoryRoot {
     ))
 }
 
-/// Executes a block on its parent's state, by the release that all have or by another one.
+/// Executes a block on its parent's state, by the release that all have or by another one. The
+/// validators stay who they are.
 pub fn execute(parent: &Block, header: &BlockHeader, other_release: bool) -> Outcome {
     let digest = header.digest();
     let release = [u8::from(other_release)];
@@ -100,6 +102,6 @@ pub fn execute(parent: &Block, header: &BlockHeader, other_release: bool) -> Out
     Outcome {
         state_root: StateRoot::from_bytes(hash_parts(STATE, &parts)),
         receipts_root: ReceiptsRoot::ZERO,
-        next_validators: ValidatorSetDigest::ZERO,
+        next_validators: parent.outcome.next_validators,
     }
 }

@@ -13,10 +13,11 @@ use certchain_proto::{
 
 use crate::{
     blocks::{GENESIS_TIME, chain},
-    keys::{self, Scheme},
+    keys::Scheme,
     node::Node,
     plan::Plan,
     rng::Rng,
+    sets::Law,
 };
 
 /// Takes every signature for good: the flooder has signed all of them, and what it costs to check
@@ -35,7 +36,7 @@ pub struct Flooded {
     node: Node,
     rng: Rng,
     now: TimeMs,
-    validators: certchain_proto::ValidatorSet,
+    law: std::sync::Arc<Law>,
 }
 
 impl Default for Flooded {
@@ -47,10 +48,10 @@ impl Default for Flooded {
 impl Flooded {
     /// A validator at height 1, started.
     pub fn new() -> Self {
-        let validators = keys::validators(4);
+        let law = std::sync::Arc::new(Law::fixed(4));
         let now = TimeMs::new(GENESIS_TIME + 1_000);
-        let mut node = Node::new(0, 0, None);
-        let booted = node.boot(&validators, &Plan::params(), Scheme::Fast);
+        let mut node = Node::new(0, &law, 0, None);
+        let booted = node.boot(&Plan::params(), Scheme::Fast);
         booted.unwrap_or_else(|e| panic!("the node does not start: {e}"));
         if let Some(engine) = node.engine.as_mut() {
             drop(engine.start(now));
@@ -59,7 +60,7 @@ impl Flooded {
             node,
             rng: Rng::new(1),
             now,
-            validators,
+            law,
         }
     }
 
@@ -70,7 +71,7 @@ impl Flooded {
         };
         for number in 0..votes {
             let message = far_vote(&mut self.rng, number);
-            let verified = message.verify(chain(), &self.validators, &Signed);
+            let verified = message.verify(chain(), self.law.first.set(), &Signed);
             let verified = verified.unwrap_or_else(|e| panic!("vote {number} is none: {e}"));
             drop(engine.step(self.now, Event::Message(Box::new(verified))));
         }

@@ -1,7 +1,7 @@
 //! The validators' keys. Most runs sign with a keyed hash that costs a microsecond; some use the
 //! real scheme. Byzantine behaviours hold only their own signer, so they forge with neither.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use certchain_consensus::Signer;
 use certchain_proto::{
@@ -25,6 +25,9 @@ pub enum Scheme {
 
 const MOST: usize = 16;
 
+/// Vote keys that a node has, one after the other.
+pub const GENERATIONS: u32 = 24;
+
 /// The vote key of validator `index`.
 pub fn key(index: usize) -> &'static SecretKey {
     static KEYS: OnceLock<Vec<SecretKey>> = OnceLock::new();
@@ -36,6 +39,40 @@ pub fn key(index: usize) -> &'static SecretKey {
     &keys[index]
 }
 
+/// All keys of a node, the first of them [`key`].
+fn keys_of(node: usize) -> &'static [SecretKey] {
+    static KEYS: [OnceLock<Vec<SecretKey>>; MOST] = [const { OnceLock::new() }; MOST];
+    KEYS[node].get_or_init(|| {
+        (0..GENERATIONS)
+            .map(|generation| {
+                let mut seed = [node as u8 + 1; 32];
+                seed[..4].iter_mut().for_each(|b| *b ^= generation as u8);
+                SecretKey::from_seed(&seed)
+            })
+            .collect()
+    })
+}
+
+/// The vote key of a node after so many rotations.
+pub fn key_of(node: usize, generation: u32) -> &'static SecretKey {
+    if generation == 0 {
+        return key(node);
+    }
+    &keys_of(node)[(generation % GENERATIONS) as usize]
+}
+
+/// Which node's key this is, and which of its keys.
+fn owner(wanted: &PublicKey) -> Option<(usize, u32)> {
+    static OWNERS: OnceLock<BTreeMap<[u8; 32], (usize, u32)>> = OnceLock::new();
+    let owners = OWNERS.get_or_init(|| {
+        let places = (0..MOST).flat_map(|node| (0..GENERATIONS).map(move |g| (node, g)));
+        places
+            .map(|(node, g)| (*key_of(node, g).public().as_bytes(), (node, g)))
+            .collect()
+    });
+    owners.get(wanted.as_bytes()).copied()
+}
+
 fn fast(key: &PublicKey, hash: &SigningHash) -> Signature {
     let parts: [&[u8]; 2] = [key.as_bytes(), hash.as_bytes()];
     let mut bytes = [0; 64];
@@ -44,7 +81,7 @@ fn fast(key: &PublicKey, hash: &SigningHash) -> Signature {
     Signature::from_bytes(&bytes)
 }
 
-/// One validator's signer.
+/// One node's signer, which holds all of its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct SimSigner {
     scheme: Scheme,
@@ -52,11 +89,16 @@ pub struct SimSigner {
 }
 
 impl Signer for SimSigner {
-    fn sign(&self, hash: &SigningHash) -> Signature {
-        match self.scheme {
-            Scheme::Fast => fast(key(self.index).public(), hash),
-            Scheme::Real => key(self.index).sign(hash),
-        }
+    fn holds(&self, key: &PublicKey) -> bool {
+        owner(key).is_some_and(|(node, _)| node == self.index)
+    }
+
+    fn sign(&self, key: &PublicKey, hash: &SigningHash) -> Option<Signature> {
+        let (node, generation) = owner(key).filter(|(node, _)| *node == self.index)?;
+        Some(match self.scheme {
+            Scheme::Fast => fast(key, hash),
+            Scheme::Real => key_of(node, generation).sign(hash),
+        })
     }
 }
 
@@ -71,7 +113,7 @@ impl SignatureVerifier for Scheme {
     }
 }
 
-/// The signer of validator `index`.
+/// The signer of node `index`.
 pub fn signer(scheme: Scheme, index: usize) -> SimSigner {
     SimSigner { scheme, index }
 }

@@ -13,6 +13,7 @@ mod acts;
 mod binding;
 pub mod blocks;
 pub mod byzantine;
+mod changes;
 pub mod checkers;
 pub mod flood;
 pub mod journal;
@@ -20,6 +21,7 @@ pub mod keys;
 mod node;
 pub mod plan;
 pub mod rng;
+pub mod sets;
 pub mod trace;
 pub mod twins;
 mod world;
@@ -53,6 +55,8 @@ pub struct Report {
     pub deviations: u64,
     /// What they sent that did not verify.
     pub unverifiable: u64,
+    /// How often the set of validators changed.
+    pub epochs: u64,
 }
 
 /// A run that broke a rule.
@@ -111,7 +115,8 @@ pub fn breaks(seed: u64, way: Option<usize>) -> Option<String> {
 
 fn attempt(seed: u64, way: Option<usize>, trace: Trace) -> Result<Report, Box<Failure>> {
     let mut rng = Rng::new(seed);
-    let plan = Plan::draw_with(&mut rng, way);
+    let mut plan = Plan::draw_with(&mut rng, way);
+    plan.draw_changes(seed, way.is_some_and(byzantine::needs_changes));
     let mut world = World::new(plan.clone(), rng, trace);
     drive(&mut world, seed).map_err(|violation| {
         Box::new(Failure {
@@ -122,6 +127,40 @@ fn attempt(seed: u64, way: Option<usize>, trace: Trace) -> Result<Report, Box<Fa
             trace: world.trace.last_lines(),
         })
     })
+}
+
+/// Runs one seed in which the set changes at every height, for so many heights under crashes, splits
+/// and losses.
+///
+/// # Errors
+/// As [`run`], or if the heights are not reached.
+pub fn run_changing(seed: u64, heights: u64) -> Result<Report, Box<Failure>> {
+    let attempt = |trace| {
+        let plan = Plan::long(seed, heights);
+        let mut world = World::new(plan.clone(), Rng::new(seed), trace);
+        drive_far(&mut world, seed, heights).map_err(|violation| {
+            Box::new(Failure {
+                seed,
+                violation,
+                plan: format!("{plan:?}"),
+                statuses: world.statuses(),
+                trace: world.trace.last_lines(),
+            })
+        })
+    };
+    attempt(Trace::new(false, false))
+        .or_else(|failure| attempt(Trace::new(true, false)).and(Err(failure)))
+}
+
+fn drive_far(world: &mut World, seed: u64, heights: u64) -> Result<Report, String> {
+    let end = GENESIS_TIME + world.plan.heal_at;
+    let everybody = |w: &World| w.heights().iter().all(|h| *h >= heights);
+    if !world.run_until(end, everybody).map_err(|v| v.to_string())? {
+        let reached = world.heights();
+        return Err(format!("not everybody has height {heights}: {reached:?}"));
+    }
+    world.heal();
+    drive(world, seed)
 }
 
 fn drive(world: &mut World, seed: u64) -> Result<Report, String> {
@@ -173,5 +212,6 @@ fn drive(world: &mut World, seed: u64) -> Result<Report, String> {
         steps: world.steps,
         deviations: world.deviations,
         unverifiable: world.unverifiable.values().sum(),
+        epochs: world.epochs.present().epoch().get(),
     })
 }

@@ -1,13 +1,16 @@
 //! One simulated validator: the real engine, a disk that survives crashes, a memory that does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use certchain_consensus::{
     BodyRequest, Contents, Engine, EngineConfig, Head, Journal, JournalError, Output, Params,
     Record, Recovered, TimerId, TimerKind,
 };
 use certchain_proto::{
-    BlockHeader, Height, TimeMs, ValidatorIndex, ValidatorSet, View,
+    BlockHeader, Height, TimeMs, View,
     hash::{HeaderDigest, WitnessId},
 };
 
@@ -17,6 +20,7 @@ use super::{
     byzantine::Behaviour,
     journal::JournalFile,
     keys::{Scheme, signer},
+    sets::{Epochs, Law},
 };
 
 /// What survives a crash.
@@ -43,11 +47,15 @@ pub enum CrashPoint {
     MidActions(usize),
 }
 
-/// A validator.
+/// A node.
 #[derive(Debug)]
 pub struct Node {
-    /// Its place.
+    /// Its number.
     pub index: usize,
+    /// Who decides what, as its application has it.
+    pub law: Arc<Law>,
+    /// Who decides above its last block, and who did below.
+    pub epochs: Epochs,
     /// Runs while the process lives.
     pub engine: Option<Engine>,
     /// Counts processes, so that answers to a dead one are dropped.
@@ -68,6 +76,8 @@ pub struct Node {
     pub tail: Vec<Block>,
     /// Transactions that it has.
     pub known: BTreeSet<WitnessId>,
+    /// Those of them that are not in its blocks.
+    waiting: BTreeSet<WitnessId>,
     /// Transactions in its blocks.
     pub done: BTreeSet<WitnessId>,
     /// Bodies being looked for.
@@ -93,9 +103,16 @@ pub struct Node {
 
 impl Node {
     /// A node that has not been started.
-    pub fn new(index: usize, skew: i64, byzantine: Option<Box<dyn Behaviour>>) -> Self {
+    pub fn new(
+        index: usize,
+        law: &Arc<Law>,
+        skew: i64,
+        byzantine: Option<Box<dyn Behaviour>>,
+    ) -> Self {
         Self {
             index,
+            law: Arc::clone(law),
+            epochs: Epochs::of_a_node(&law.first),
             engine: None,
             life: 0,
             skew,
@@ -106,10 +123,11 @@ impl Node {
             disk: Disk {
                 journal: JournalFile::default(),
                 bodies: BTreeMap::new(),
-                ledger: vec![genesis()],
+                ledger: vec![genesis(law.first.set())],
             },
             tail: Vec::new(),
             known: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             done: BTreeSet::new(),
             wanted: BTreeMap::new(),
             synced: BTreeMap::new(),
@@ -149,13 +167,9 @@ impl Node {
     }
 
     /// Takes up the process on what the disk holds.
-    pub fn boot(
-        &mut self,
-        validators: &ValidatorSet,
-        params: &Params,
-        scheme: Scheme,
-    ) -> Result<(), String> {
+    pub fn boot(&mut self, params: &Params, scheme: Scheme) -> Result<(), String> {
         self.life += 1;
+        self.epochs = self.epochs_on_disk();
         self.done = self
             .disk
             .ledger
@@ -176,8 +190,7 @@ impl Node {
         };
         let config = EngineConfig {
             chain: chain(),
-            validators: validators.clone(),
-            me: Some(ValidatorIndex::new(self.index as u16)),
+            validators: self.epochs.present().set().as_ref().clone(),
             params: params.clone(),
         };
         let recovered = Recovered {
@@ -190,12 +203,24 @@ impl Node {
         Ok(())
     }
 
+    /// Who decided and decides by the blocks that the ledger holds.
+    fn epochs_on_disk(&self) -> Epochs {
+        let mut epochs = Epochs::of_a_node(&self.law.first);
+        for block in self.disk.ledger.iter().skip(1) {
+            if let Some(next) = self.law.above(epochs.present(), &block.header) {
+                epochs.learn(&next);
+            }
+        }
+        epochs
+    }
+
     /// The process ends; what memory held is gone.
     pub fn die(&mut self) {
         self.engine = None;
         self.life += 1;
         self.tail.clear();
         self.known.clear();
+        self.waiting.clear();
         self.wanted.clear();
         self.synced.clear();
         self.queue.clear();
@@ -228,9 +253,32 @@ impl Node {
         Ok(())
     }
 
-    /// Transactions that wait.
-    pub fn pending(&self) -> Vec<WitnessId> {
-        self.known.difference(&self.done).copied().collect()
+    /// Learns of a transaction; whether it is new.
+    pub fn learn(&mut self, transaction: WitnessId) -> bool {
+        if !self.done.contains(&transaction) {
+            self.waiting.insert(transaction);
+        }
+        self.known.insert(transaction)
+    }
+
+    /// Learns of the transactions of a block.
+    pub fn learn_all(&mut self, transactions: &[WitnessId]) {
+        for transaction in transactions {
+            self.learn(*transaction);
+        }
+    }
+
+    /// Transactions are in a block.
+    pub fn finish(&mut self, transactions: &[WitnessId]) {
+        for transaction in transactions {
+            self.waiting.remove(transaction);
+            self.done.insert(*transaction);
+        }
+    }
+
+    /// Transactions that wait, in an order of their own.
+    pub fn pending(&self) -> impl Iterator<Item = WitnessId> {
+        self.waiting.iter().copied()
     }
 
     /// The contents of a block, wherever they are.

@@ -2,7 +2,14 @@
 
 use certchain_consensus::{Params, statement::Phase};
 
-use super::{byzantine, checkers, keys::Scheme, rng::Rng};
+use std::sync::Arc;
+
+use super::{
+    byzantine, checkers,
+    keys::Scheme,
+    rng::Rng,
+    sets::{Changes, Law, Members},
+};
 
 /// When the network heals and every crashed node is back, in milliseconds after the start: soon in
 /// most runs; in some, timeouts have time to grow and nodes to run apart.
@@ -10,6 +17,9 @@ const HEALS_AT: [u64; 8] = [
     10_000, 10_000, 10_000, 10_000, 10_000, 10_000, 10_000, LATE_HEAL,
 ];
 const LATE_HEAL: u64 = 75_000;
+
+/// Makes another seed of a seed, for what was added later.
+const CHANGES: u64 = 0x5e75_0f76_a11d_a705;
 
 /// All phases.
 const PHASES: [Phase; 5] = [
@@ -104,8 +114,12 @@ pub enum Trouble {
 /// Everything that a seed decides in advance.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Members.
+    /// Nodes; all are members, unless sets change.
     pub n: usize,
+    /// How many of them are members at first.
+    pub first: usize,
+    /// How sets change, if they do.
+    pub changes: Option<Changes>,
     /// Faulty members and how they misbehave.
     pub byzantine: Vec<(usize, usize)>,
     /// How many lose their journal.
@@ -170,7 +184,12 @@ impl Plan {
         let byzantine: Vec<(usize, usize)> = places
             .iter()
             .take(faulty)
-            .map(|place| (*place, way.unwrap_or_else(|| rng.index(byzantine::WAYS))))
+            .map(|place| {
+                (
+                    *place,
+                    way.unwrap_or_else(|| rng.index(byzantine::DRAWN_WAYS)),
+                )
+            })
             .collect();
         let absent = n - checkers::quorum(n);
         let amnesiacs = if rng.per_mille(300) {
@@ -180,6 +199,8 @@ impl Plan {
         };
         let mut plan = Self {
             n,
+            first: n,
+            changes: None,
             byzantine,
             amnesiacs,
             heal_at: HEALS_AT[rng.index(HEALS_AT.len())],
@@ -210,6 +231,125 @@ impl Plan {
         };
         plan.draw_troubles(rng, &places);
         plan
+    }
+
+    /// Draws whether and how sets change, from a generator of its own: all else stays as it is in runs
+    /// in which they do not. Nodes beyond the first set follow until they join.
+    pub fn draw_changes(&mut self, seed: u64, always: bool) {
+        let rng = &mut Rng::new(seed ^ CHANGES);
+        let per_mille = match rng.index(10) {
+            0..=4 if !always => return,
+            5 | 6 if !always => rng.between(20, 200),
+            _ => 1_000,
+        };
+        if self.first < 4 {
+            return;
+        }
+        let pool = self.first + rng.between(0, (10 - self.first) as u64) as usize;
+        for _ in self.n..pool {
+            self.skews.push(rng.between(0, 1_600) as i64 - 800);
+            self.drifts.push(rng.between(0, 20_000) as i64 - 10_000);
+        }
+        // Some of the faulty ones hold the keys of sets that are no more.
+        for (_, way) in &mut self.byzantine {
+            if rng.per_mille(200) {
+                *way = byzantine::RETIRED_QUORUM;
+            }
+        }
+        self.n = pool;
+        self.changes = Some(Changes {
+            per_mille,
+            pool,
+            bad: self.bad(),
+        });
+    }
+
+    /// A plan in which the set changes at every height, for about so many heights, while nodes crash,
+    /// pause and are split again and again.
+    pub fn long(seed: u64, heights: u64) -> Self {
+        let rng = &mut Rng::new(seed ^ CHANGES);
+        let mut plan = Self::draw(rng);
+        plan.first = rng.between(4, 10) as usize;
+        plan.n = rng.between(plan.first as u64, 10) as usize;
+        if rng.coin() {
+            plan.n = 10;
+        }
+        let bear = checkers::faulty(plan.first);
+        plan.byzantine = (0..rng.between(0, bear as u64) as usize)
+            .map(|place| (place, rng.index(byzantine::WAYS)))
+            .collect();
+        (plan.amnesiacs, plan.deviant, plan.loser) = (0, None, None);
+        plan.scheme = Scheme::Fast;
+        plan.skews = (0..plan.n)
+            .map(|_| rng.between(0, 600) as i64 - 300)
+            .collect();
+        plan.drifts = vec![0; plan.n];
+        (plan.loss, plan.delay_ms) = (rng.between(0, 60), rng.between(2, 40));
+        (plan.duplication, plan.work_ms) = (rng.between(0, 50), rng.between(150, 400));
+        // As long as it takes at the worst; the run ends when the heights are there.
+        plan.heal_at = heights * 2_500 + 60_000;
+        plan.troubles = Vec::new();
+        let mut at = 500;
+        while at < plan.heal_at {
+            plan.troubles.push((at, plan.short_trouble(rng)));
+            at += rng.between(200, 4_000);
+        }
+        plan.changes = Some(Changes {
+            per_mille: 1_000,
+            pool: plan.n,
+            bad: plan.bad(),
+        });
+        plan
+    }
+
+    fn short_trouble(&self, rng: &mut Rng) -> Trouble {
+        let node = rng.index(self.n);
+        let lasts_ms = rng.between(10, 2_000);
+        match rng.index(10) {
+            0..=4 => Trouble::Crash {
+                node,
+                mid_output: rng.per_mille(800),
+                amnesia: false,
+                other_release: false,
+                lost_blocks: 0,
+                away_ms: lasts_ms,
+            },
+            5 => Trouble::PowerCut {
+                away_ms: rng.between(10, 500),
+            },
+            6 | 7 => Trouble::Partition {
+                side: rng.next_u64(),
+                lasts_ms,
+            },
+            8 => Trouble::Pause { node, lasts_ms },
+            _ => Trouble::Compact { node },
+        }
+    }
+
+    /// Those that misbehave or may be away for long.
+    fn bad(&self) -> Vec<usize> {
+        let mut bad: Vec<usize> = self.byzantine.iter().map(|(place, _)| *place).collect();
+        for (_, trouble) in &self.troubles {
+            if let Trouble::Crash {
+                node,
+                amnesia: true,
+                ..
+            } = trouble
+            {
+                bad.push(*node);
+            }
+        }
+        bad.extend(self.deviant);
+        bad.extend(self.loser);
+        bad
+    }
+
+    /// Who decides what.
+    pub fn law(&self) -> Law {
+        Law {
+            first: Arc::new(Members::first(self.first)),
+            changes: self.changes.clone(),
+        }
     }
 
     fn draw_troubles(&mut self, rng: &mut Rng, places: &[usize]) {

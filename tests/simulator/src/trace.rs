@@ -91,6 +91,10 @@ pub fn numbers(event: &Event) -> [u64; 4] {
         Event::Connected { validator } => [111, u64::from(validator.get()), 0, 0],
         Event::WorkChanged { pending } => [109, u64::from(*pending), 0, 0],
         Event::AmnesiaCleared { height } => [110, height.get(), 0, 0],
+        Event::Validators { header, validators } => {
+            [112, front(header.as_bytes()), validators.epoch().get(), 0]
+        }
+        Event::LaterEpoch { epoch } => [113, epoch.get(), 0, 0],
     }
 }
 
@@ -108,6 +112,9 @@ pub fn brief(event: &Event) -> String {
         Event::Timer(id) => format!("{id:?}"),
         Event::Proposal(p) => format!("proposal for height {} view {}", p.height, p.view),
         Event::Sealed(s) => format!("sealed {}", s.header.height),
+        Event::Validators { header, validators } => {
+            format!("validators of {header}: epoch {}", validators.epoch())
+        }
         other => format!("{other:?}"),
     }
 }

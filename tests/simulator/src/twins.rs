@@ -26,6 +26,7 @@ use crate::{
     keys::{self, Scheme},
     node::{DiskJournal, Node},
     plan::Plan,
+    sets::Law,
     world::World,
 };
 
@@ -128,10 +129,11 @@ struct Twins {
 impl Twins {
     fn new(schedule: Schedule) -> Self {
         let validators = keys::validators(schedule.n);
+        let law = Arc::new(Law::fixed(schedule.n));
         let places = (0..schedule.n).chain(schedule.twins.iter().copied());
         let processes = places
             .map(|validator| Process {
-                node: Node::new(validator, 0, None),
+                node: Node::new(validator, &law, 0, None),
                 fires_at: BTreeMap::new(),
             })
             .collect();
@@ -175,9 +177,7 @@ impl Twins {
     fn run(&mut self) -> Result<Outcome, Violation> {
         let params = Plan::params();
         for i in 0..self.processes.len() {
-            let booted = self.processes[i]
-                .node
-                .boot(&self.validators, &params, Scheme::Fast);
+            let booted = self.processes[i].node.boot(&params, Scheme::Fast);
             booted.map_err(Violation)?;
             let out = self.processes[i]
                 .node
@@ -330,7 +330,7 @@ impl Twins {
                     self.give(of, process, height);
                 }
             }
-            Action::SendSealed { to, height } => {
+            Action::SendSealed { to, height, .. } => {
                 for receiver in self.processes_of(Some(usize::from(to.get()))) {
                     if self.hears(process, receiver) {
                         self.give(process, receiver, height);

@@ -3,13 +3,14 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
 };
 
 use certchain_consensus::{
     Event, Message, Output, ProposalRequest, Record, Sealed, TimerId, Verified, statement::Phase,
 };
 use certchain_proto::{
-    BlockHeader, Height, Outcome, ValidatorIndex, ValidatorSet,
+    BlockHeader, Height, Outcome, ValidatorIndex,
     hash::{HeaderDigest, WitnessId},
 };
 
@@ -17,10 +18,10 @@ use super::{
     blocks::{Block, GENESIS_TIME},
     byzantine::{self, Letter},
     checkers::{Checkers, Violation},
-    keys,
     node::{CrashPoint, DiskJournal, Node},
     plan::{Plan, Trouble},
     rng::Rng,
+    sets::{Epochs, Members},
     trace::{Trace, brief, numbers},
 };
 
@@ -57,6 +58,7 @@ pub(super) enum What {
         life: u32,
         header: HeaderDigest,
         outcome: Outcome,
+        next: Option<Arc<Members>>,
     },
     Applied {
         node: usize,
@@ -96,6 +98,9 @@ pub(super) enum What {
     },
     Spread {
         transaction: WitnessId,
+    },
+    Tips {
+        node: usize,
     },
     Work,
     Trouble(Trouble),
@@ -141,7 +146,8 @@ impl Ord for Entry {
 pub(super) struct World {
     pub now: u64,
     pub plan: Plan,
-    pub validators: ValidatorSet,
+    /// Everybody who ever decided anything.
+    pub epochs: Epochs,
     pub nodes: Vec<Node>,
     pub rng: Rng,
     pub checkers: Checkers,
@@ -164,22 +170,22 @@ pub(super) struct World {
 
 impl World {
     pub fn new(plan: Plan, rng: Rng, trace: Trace) -> Self {
-        let validators = keys::validators(plan.n);
+        let law = Arc::new(plan.law());
         let byzantine: Vec<usize> = plan.byzantine.iter().map(|(place, _)| *place).collect();
         let nodes = (0..plan.n)
             .map(|i| {
                 let way = plan.byzantine.iter().find(|(place, _)| *place == i);
                 let mut node =
-                    Node::new(i, plan.skews[i], way.map(|(_, way)| byzantine::way(*way)));
+                    Node::new(i, &law, plan.skews[i], way.map(|(_, w)| byzantine::way(*w)));
                 node.drift_ppm = plan.drifts[i];
                 node
             })
             .collect();
         let mut world = Self {
             now: GENESIS_TIME,
-            checkers: Checkers::new(validators.clone(), byzantine),
+            checkers: Checkers::by_law(&law, plan.n, byzantine),
+            epochs: Epochs::of_all(&law.first),
             plan,
-            validators,
             nodes,
             rng,
             steps: 0,
@@ -199,6 +205,11 @@ impl World {
             world.after(0, What::Boot { node });
         }
         world.after(1, What::Work);
+        if law.changes.is_some() {
+            for node in 0..world.plan.n {
+                world.after(1 + node as u64, What::Tips { node });
+            }
+        }
         for (at, trouble) in world.plan.troubles.clone() {
             world.after(at, What::Trouble(trouble));
         }
@@ -242,6 +253,7 @@ impl World {
             | What::Sealed { node, .. }
             | What::Room { node } => *node,
             What::Spread { .. }
+            | What::Tips { .. }
             | What::Work
             | What::Trouble(_)
             | What::Boot { .. }
@@ -268,6 +280,14 @@ impl World {
 
     pub fn is_honest(&self, node: usize) -> bool {
         self.nodes[node].byzantine.is_none()
+    }
+
+    /// Everything is whole from now on, before the time that the plan has for it.
+    pub fn heal(&mut self) {
+        self.plan.heal_at = self.now - GENESIS_TIME;
+        for node in &mut self.nodes {
+            node.paused_until = node.paused_until.min(self.now);
+        }
     }
 
     /// Whether it may stop for good.
@@ -379,7 +399,11 @@ impl World {
                 life,
                 header,
                 outcome,
-            } if self.alive(node, life) => self.step(node, Event::Executed { header, outcome }),
+                next,
+            } if self.alive(node, life) => {
+                self.step(node, Event::Executed { header, outcome })?;
+                next.map_or(Ok(()), |next| self.tell_validators(node, header, &next))
+            }
             What::Applied { node, life } if self.alive(node, life) => self.applied(node),
             What::Cleared { node, life, height } if self.alive(node, life) => {
                 self.step(node, Event::AmnesiaCleared { height })
@@ -397,7 +421,10 @@ impl World {
             | What::Sealed { .. }
             | What::Cleared { .. } => Ok(()),
             What::Connected { node, to } => {
-                let validator = ValidatorIndex::new(to as u16);
+                let Some(place) = self.nodes[node].epochs.present().place(to) else {
+                    return Ok(());
+                };
+                let validator = ValidatorIndex::new(place as u16);
                 self.step(node, Event::Connected { validator })
             }
             What::AskBlocks { of, from, height } => {
@@ -408,6 +435,10 @@ impl World {
             What::Gossip { to, transaction } => self.learn(to, transaction),
             What::Spread { transaction } => {
                 self.spread(transaction);
+                Ok(())
+            }
+            What::Tips { node } => {
+                self.look_at_tips(node);
                 Ok(())
             }
             What::Work => {
@@ -435,6 +466,9 @@ impl World {
         if self.nodes[to].engine.is_none() {
             return Ok(());
         }
+        if let Some(epoch) = self.unknown_epoch(to, &message) {
+            return self.step(to, Event::LaterEpoch { epoch });
+        }
         if self.faulty_hears(to, &message) {
             return Ok(());
         }
@@ -449,6 +483,9 @@ impl World {
     }
 
     fn trouble(&mut self, trouble: Trouble) -> Result<(), Violation> {
+        if self.is_healed() {
+            return Ok(()); // a run that had its heights before its time
+        }
         match trouble {
             Trouble::Crash {
                 node,
@@ -551,7 +588,7 @@ impl World {
             return Ok(());
         }
         let params = Plan::params();
-        let booted = self.nodes[node].boot(&self.validators, &params, self.plan.scheme);
+        let booted = self.nodes[node].boot(&params, self.plan.scheme);
         booted.map_err(|e| Violation(format!("node {node} does not start: {e}")))?;
         let clock = self.nodes[node].clock(self.now);
         let Some(engine) = self.nodes[node].engine.as_mut() else {
@@ -600,7 +637,9 @@ impl World {
             return Ok(());
         };
         let blamed = rejection.blame() == certchain_consensus::Blame::Sender;
-        if blamed && self.is_honest(usize::from(signer.get())) {
+        // Nobody of another epoch is blamed, so the place is one of the present set.
+        let sender = self.nodes[node].epochs.present().node(signer);
+        if blamed && sender.is_none_or(|sender| self.is_honest(sender)) {
             return Err(Violation(format!(
                 "node {node} blames honest {signer}: {rejection}"
             )));
@@ -702,7 +741,11 @@ impl World {
         self.nodes
             .iter()
             .filter(|n| !self.may_halt(n.index))
-            .filter(|n| n.engine.as_ref().is_none_or(|e| e.status().amnesiac))
+            .filter(|n| {
+                // Outside of the set it has nothing to say and asks for no notice.
+                let silent = |s: certchain_consensus::Status| s.amnesiac && s.me.is_some();
+                n.engine.as_ref().is_none_or(|e| silent(e.status()))
+            })
             .map(|n| n.index)
             .collect()
     }

@@ -18,7 +18,7 @@ use certchain_proto::{
 };
 use certchain_simulator::{
     blocks::{Block, chain, history_root, tx_root},
-    keys::{Scheme, signer},
+    keys::{Scheme, key, signer},
     plan::Plan,
 };
 
@@ -30,7 +30,8 @@ use super::{
 
 /// The signature of a validator under a statement.
 pub fn sign(i: usize, statement: &Statement) -> Signature {
-    signer(Scheme::Fast, i).sign(&statement.signing_hash())
+    let signature = signer(Scheme::Fast, i).sign(key(i).public(), &statement.signing_hash());
+    signature.expect("a validator holds its own key")
 }
 
 fn index(i: usize) -> ValidatorIndex {

@@ -7,7 +7,7 @@ use certchain_consensus::{
     Promises, ProposalRequest, Record, Recovered, TimerId, TimerKind, Verified,
 };
 use certchain_proto::{
-    Height, Outcome, TimeMs, ValidatorIndex, ValidatorSet, View,
+    Height, Outcome, TimeMs, ValidatorSet, View,
     hash::{HeaderDigest, WitnessId},
 };
 use certchain_simulator::{
@@ -106,7 +106,6 @@ fn engine(index: usize, validators: &ValidatorSet, ledger: &[Block], disk: &Disk
     let config = EngineConfig {
         chain: chain(),
         validators: validators.clone(),
-        me: Some(ValidatorIndex::new(index as u16)),
         params: Plan::params(),
     };
     let recovered = Recovered {
@@ -120,7 +119,7 @@ fn engine(index: usize, validators: &ValidatorSet, ledger: &[Block], disk: &Disk
 impl Seat {
     /// A validator at genesis that has not been started.
     pub fn new(index: usize, validators: &ValidatorSet) -> Self {
-        let (ledger, disk) = (vec![genesis()], Disk::default());
+        let (ledger, disk) = (vec![genesis(validators)], Disk::default());
         Self {
             engine: engine(index, validators, &ledger, &disk),
             disk,

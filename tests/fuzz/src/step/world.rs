@@ -226,7 +226,7 @@ impl World {
                 self.over = true;
             }
             Action::FetchSealed { height, .. } => self.ask(i, Question::Fetch(height)),
-            Action::SendSealed { to, height } => {
+            Action::SendSealed { to, height, .. } => {
                 let place = height.get() as usize;
                 let block = self.seat(i).ledger.get(place).cloned();
                 let letter = block.map(|b| Letter::Block(Arc::new(b)));

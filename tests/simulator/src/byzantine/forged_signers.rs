@@ -43,7 +43,7 @@ fn everybody(tools: &mut Tools<'_>, own: Signature) -> Vec<IndexedSignature> {
     let copies = tools.rng.coin();
     let mut all = Vec::new();
     for place in 0..tools.n {
-        let signature = if place == tools.me || copies {
+        let signature = if place == usize::from(tools.index().get()) || copies {
             own
         } else {
             tools.scribble()

@@ -62,8 +62,16 @@ impl World {
         act: impl FnOnce(&mut dyn Behaviour, &mut Tools<'_>) -> T,
     ) -> Option<T> {
         let mut behaviour = self.nodes[node].byzantine.take()?;
+        let (nodes, retired) = (self.plan.n, self.retired());
         let me = &self.nodes[node];
-        let tools = Tools::new(me, self.plan.n, self.plan.scheme, self.now, &mut self.rng);
+        let tools = Tools::new(
+            me,
+            nodes,
+            retired,
+            self.plan.scheme,
+            self.now,
+            &mut self.rng,
+        );
         let done = tools.map(|mut tools| {
             let result = act(behaviour.as_mut(), &mut tools);
             (result, tools.deviations, tools.invented)
@@ -73,7 +81,7 @@ impl World {
         self.deviations += deviations;
         for transaction in invented {
             self.withheld.insert(transaction, (node, u64::MAX));
-            self.nodes[node].known.insert(transaction);
+            self.nodes[node].learn(transaction);
         }
         Some(result)
     }
@@ -103,7 +111,7 @@ impl World {
 
     fn check(&self, letter: &Letter) -> Checked {
         let message = Message::clone(&letter.message);
-        let verified = message.verify(chain(), &self.validators, &self.plan.scheme);
+        let verified = message.verify(chain(), &self.epochs, &self.plan.scheme);
         verified.ok().map(Box::new)
     }
 }

@@ -31,6 +31,7 @@ mod partial_broadcast;
 mod premature_new_view;
 mod relabelled_votes;
 mod repeated_signers;
+mod retired_quorum;
 mod served;
 mod silent_primary;
 mod split_blocks;
@@ -54,7 +55,7 @@ use super::blocks::Block;
 pub use self::{
     letter::Letter,
     tools::Tools,
-    ways::{WAYS, name, way},
+    ways::{DRAWN_WAYS, RETIRED_QUORUM, WAYS, name, needs_changes, way},
 };
 
 /// One way to misbehave.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use certchain_consensus::Message;
 use certchain_proto::{ChainId, Epoch, PrepareVote};
 
-use super::{Behaviour, Letter, Tools, craft::phantom, elsewhere::from_elsewhere, limit::Limit};
+use super::{
+    Behaviour, Letter, Tools, craft::phantom, elsewhere::from_elsewhere, limit::Limit, tools::NEVER,
+};
 
 /// Brings a quorum from elsewhere for what it hears of.
 #[derive(Debug, Default)]
@@ -32,15 +34,16 @@ impl Behaviour for OtherChain {
         if tools.rng.coin() {
             vote.chain = ChainId::main(b"elsewhere");
         } else {
-            vote.epoch = Epoch::new(1);
+            vote.epoch = NEVER;
         }
         let kind = tools.rng.index(4);
         let mut said = Vec::new();
-        for signer in tools.others() {
+        for signer in tools.other_places() {
             said.extend(from_elsewhere(tools, vote, signer, kind));
         }
         if tools.rng.coin() {
-            said.iter_mut().for_each(relabel);
+            let epoch = tools.members.epoch();
+            said.iter_mut().for_each(|m| relabel(m, epoch));
         }
         let said = said.into_iter().map(Arc::new);
         said.flat_map(|m| tools.to_others(&m)).collect()
@@ -48,7 +51,7 @@ impl Behaviour for OtherChain {
 }
 
 /// Writes our chain and epoch over what was said elsewhere.
-fn relabel(message: &mut Message) {
+fn relabel(message: &mut Message, present: Epoch) {
     let (chain, epoch) = match message {
         Message::PrePrepare(m) => (&mut m.header.chain, &mut m.header.epoch),
         Message::Prepare(m) => (&mut m.vote.chain, &mut m.vote.epoch),
@@ -57,5 +60,5 @@ fn relabel(message: &mut Message) {
         Message::NewView(m) => (&mut m.chain, &mut m.epoch),
     };
     *chain = crate::blocks::chain();
-    *epoch = Epoch::ZERO;
+    *epoch = present;
 }

@@ -55,7 +55,7 @@ impl World {
             return Some("another body".to_owned());
         }
         let sealed = Self::sealed_event(block);
-        let verified = sealed.verify(chain(), &self.validators, &self.plan.scheme);
+        let verified = sealed.verify(chain(), &self.epochs, &self.plan.scheme);
         verified.err().map(|e: Invalid| e.to_string())
     }
 

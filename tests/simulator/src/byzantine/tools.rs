@@ -12,15 +12,25 @@ use crate::{
     keys::{self, Scheme},
     node::Node,
     rng::Rng,
+    sets::Members,
 };
+
+/// An epoch that no run comes to.
+pub const NEVER: Epoch = Epoch::new(1 << 32);
 
 /// A look at its own node, its own key, and chance.
 #[derive(Debug)]
 pub struct Tools<'a> {
-    /// Its place.
+    /// Its node.
     pub me: usize,
-    /// Members of the set.
+    /// Members of the set that decides above its last block.
     pub n: usize,
+    /// Who they are.
+    pub members: Arc<Members>,
+    /// A set that decides nothing any more, whose keys may be in any hands.
+    pub retired: Option<Arc<Members>>,
+    /// All nodes, members or not.
+    pub nodes: usize,
     /// True time.
     pub now: u64,
     /// Its engine, which follows the rules.
@@ -43,14 +53,19 @@ impl<'a> Tools<'a> {
     /// For a node whose process lives.
     pub fn new(
         node: &'a Node,
-        n: usize,
+        nodes: usize,
+        retired: Option<Arc<Members>>,
         scheme: Scheme,
         now: u64,
         rng: &'a mut Rng,
     ) -> Option<Self> {
+        let members = Arc::clone(node.epochs.present());
         Some(Self {
             me: node.index,
-            n,
+            n: members.n(),
+            members,
+            retired,
+            nodes,
             now,
             engine: node.engine.as_ref()?,
             tip: node.tip(),
@@ -62,9 +77,10 @@ impl<'a> Tools<'a> {
         })
     }
 
-    /// Its place, as messages name it.
+    /// Its place, as messages name it; one where nobody sits, if it is no member.
     pub fn index(&self) -> ValidatorIndex {
-        ValidatorIndex::new(self.me as u16)
+        let place = self.members.place(self.me).unwrap_or(self.nodes);
+        ValidatorIndex::new(place as u16)
     }
 
     /// The height that its engine decides.
@@ -84,21 +100,42 @@ impl<'a> Tools<'a> {
 
     /// Signs what it likes.
     pub fn sign(&self, statement: &Statement) -> Signature {
-        keys::signer(self.scheme, self.me).sign(&statement.signing_hash())
+        let signature = self.sign_at(&self.members, usize::from(self.index().get()), statement);
+        signature.unwrap_or_else(|| Signature::from_bytes(&[0; 64]))
     }
 
-    /// What any validator signs on another chain that runs with the same keys, or signed in another
-    /// epoch of this one: never anything that counts here.
+    /// The signature of whoever sits at a place of a set.
+    fn sign_at(&self, members: &Members, place: usize, s: &Statement) -> Option<Signature> {
+        let member = members.set().get(ValidatorIndex::new(place as u16))?;
+        let node = members.node(ValidatorIndex::new(place as u16))?;
+        keys::signer(self.scheme, node).sign(&member.vote_key, &s.signing_hash())
+    }
+
+    /// What a member of the retired set signs now that its key is in other hands: in that set's epoch
+    /// only.
+    pub fn sign_retired(&self, place: usize, statement: &Statement) -> Option<Signature> {
+        let retired = self.retired.as_ref()?;
+        let of_it = statement.slot().epoch == retired.epoch();
+        of_it.then(|| self.sign_at(retired, place, statement))?
+    }
+
+    /// What any validator signs on another chain that runs with the same keys, or in an epoch that this
+    /// one never comes to: never anything that counts here.
     pub fn elsewhere(&self, signer: usize, statement: &Statement) -> Option<Signature> {
         let slot = statement.slot();
-        let here = slot.chain == chain() && slot.epoch == Epoch::ZERO;
-        let sign = || keys::signer(self.scheme, signer).sign(&statement.signing_hash());
-        (!here).then(sign)
+        let here = slot.chain == chain() && slot.epoch < NEVER;
+        (!here).then(|| self.sign_at(&self.members, signer, statement))?
+    }
+
+    /// The places of the other members.
+    pub fn other_places(&self) -> Vec<usize> {
+        let mine = usize::from(self.index().get());
+        (0..self.n).filter(|place| *place != mine).collect()
     }
 
     /// Everybody else.
     pub fn others(&self) -> Vec<usize> {
-        (0..self.n).filter(|i| *i != self.me).collect()
+        (0..self.nodes).filter(|i| *i != self.me).collect()
     }
 
     /// The message to each of these.

@@ -45,14 +45,26 @@ ways! {
     echo_storm::EchoStorm,
     chosen_parents::ChosenParents,
     lonely_commit::LonelyCommit,
+    retired_quorum::RetiredQuorum,
 }
 
 /// Number of ways.
 pub const WAYS: usize = ALL.len();
 
+/// Where the one stands that has nothing to do where sets never change.
+pub const RETIRED_QUORUM: usize = WAYS - 1;
+
+/// Of those before it one is drawn for each faulty validator.
+pub const DRAWN_WAYS: usize = RETIRED_QUORUM;
+
 /// The way with this number.
 pub fn way(number: usize) -> Box<dyn Behaviour> {
     ALL[number % WAYS].1()
+}
+
+/// Whether this way has nothing to do where sets never change.
+pub fn needs_changes(number: usize) -> bool {
+    number % WAYS == RETIRED_QUORUM
 }
 
 /// What the way with this number is called.

@@ -27,6 +27,11 @@ impl Agreement {
         }
     }
 
+    /// Who decides the heights that are looked at from here on.
+    pub fn seat(&mut self, validators: ValidatorSet) {
+        self.validators = validators;
+    }
+
     /// A node commits `block` on `parent`.
     ///
     /// # Errors

@@ -15,21 +15,26 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// For `n` validators.
-    pub fn new(n: usize) -> Self {
+    /// For `nodes`, of whom at first `n` are validators.
+    pub fn new(n: usize, nodes: usize) -> Self {
         Self {
             f: faulty(n),
-            heard: vec![(Height::ZERO, BTreeMap::new()); n],
+            heard: vec![(Height::ZERO, BTreeMap::new()); nodes],
         }
     }
 
-    /// A node that decides `height` hears something.
-    pub fn hears(&mut self, node: usize, height: Height, message: &Message) {
+    /// How many decide the heights that are looked at from here on.
+    pub fn seat(&mut self, n: usize) {
+        self.f = faulty(n);
+    }
+
+    /// A node that decides `height`, at this place if at any, hears something.
+    pub fn hears(&mut self, node: usize, me: Option<usize>, height: Height, message: &Message) {
         let Message::ViewChange(m) = message else {
             return;
         };
         let signer = usize::from(m.signer.get());
-        if m.vote.height != height || signer == node {
+        if m.vote.height != height || Some(signer) == me {
             return;
         }
         let heard = &mut self.heard[node];

@@ -5,6 +5,7 @@ mod agreement;
 mod bounds;
 mod durability;
 mod followers;
+mod history;
 mod model;
 mod openings;
 mod order;
@@ -15,16 +16,21 @@ use std::fmt;
 use certchain_consensus::{
     Load, Message, Params, Status, TimerId, message::PreparedCertificate, statement::Statement,
 };
-use certchain_proto::{ChainId, Height, PrepareVote, ValidatorSet, certificate::SignatureVerifier};
+use certchain_proto::{
+    ChainId, Epoch, Height, PrepareVote, ValidatorSet, certificate::SignatureVerifier,
+};
 
 use super::{
     blocks::{self, Block},
     journal::JournalFile,
     plan::Plan,
+    sets::Law,
 };
 
 pub use self::{agreement::Agreement, votes::Votes};
-use self::{followers::Followers, model::Model, openings::Openings, order::Order};
+use self::{
+    followers::Followers, history::History, model::Model, openings::Openings, order::Order,
+};
 
 /// A rule that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +54,9 @@ pub fn quorum(n: usize) -> usize {
 }
 
 /// All checkers of a run.
+///
+/// Those beneath know validators by their place at the height that is looked at, and processes by their
+/// node.
 #[derive(Debug)]
 pub struct Checkers {
     agreement: Agreement,
@@ -57,6 +66,11 @@ pub struct Checkers {
     order: Order,
     params: Params,
     votes: Votes,
+    sets: History,
+    /// The nodes that may say what they like.
+    byzantine: Vec<usize>,
+    /// The epoch that the others are seated for.
+    seated: Epoch,
 }
 
 impl Checkers {
@@ -75,13 +89,45 @@ impl Checkers {
         let n = validators.len();
         Self {
             agreement: Agreement::new(chain, validators),
-            followers: Followers::new(n),
+            followers: Followers::new(n, n),
             model: Model::new(n, byzantine.clone()),
             openings: Openings::new(n),
             order: Order::new(n, params.rotation),
             params,
-            votes: Votes::new(n, byzantine),
+            votes: Votes::new(n, byzantine.clone()),
+            sets: History::fixed(),
+            byzantine,
+            seated: Epoch::ZERO,
         }
+    }
+
+    /// For a run of so many nodes, of whom this law says who decides what.
+    pub fn by_law(law: &Law, nodes: usize, byzantine: Vec<usize>) -> Self {
+        let first = &law.first;
+        let places = first.places(&byzantine);
+        let mut checkers = Self::new(first.set().as_ref().clone(), places);
+        checkers.followers = Followers::new(first.n(), nodes);
+        checkers.sets = History::by(law);
+        checkers.byzantine = byzantine;
+        checkers
+    }
+
+    /// Turns to a height: who decides it, and where this node sits among them.
+    fn turn_to(&mut self, node: usize, height: Height) -> Option<usize> {
+        let Some(members) = self.sets.at(height) else {
+            return Some(node); // nobody is ever another one
+        };
+        if members.epoch() != self.seated {
+            let (n, byzantine) = (members.n(), members.places(&self.byzantine));
+            self.agreement.seat(members.set().as_ref().clone());
+            self.followers.seat(n);
+            self.model.seat(n, &byzantine);
+            self.openings.seat(n);
+            self.order.seat(n);
+            self.votes.seat(n, &byzantine);
+            self.seated = members.epoch();
+        }
+        members.place(node)
     }
 
     /// An honest node lets a message out of its process.
@@ -95,30 +141,42 @@ impl Checkers {
         journal: &JournalFile,
         body_stored: bool,
     ) -> Result<(), Violation> {
-        if usize::from(message.signer().get()) != node {
-            return Ok(()); // a relayed NEW-VIEW
-        }
+        let height = message.height();
+        let place = self.turn_to(node, height);
+        self.sets.speaks(node, message)?;
+        let Some(place) = place.filter(|p| *p == usize::from(message.signer().get())) else {
+            return match message {
+                Message::NewView(_) => Ok(()), // it is relayed
+                _ => Err(Violation(format!(
+                    "node {node}, height {height}: says {} of another one as its own",
+                    message.kind()
+                ))),
+            };
+        };
         durability::check(node, message, journal.records(), body_stored)?;
-        let again = self.votes.has_said(node, &message.statement());
+        let again = self.votes.has_said(place, &message.statement());
         self.openings.knows(node, message);
         for statement in own_within(message) {
-            self.votes.says_within(node, statement)?;
+            self.votes.says_within(place, statement)?;
         }
         self.openings.sent(node, message, &self.votes)?;
         let below = message.view().previous().unwrap_or_default();
-        let entered = self.openings.knows_opening(node, message.height(), below);
-        self.votes.sent(node, message, entered)?;
+        let entered = self.openings.knows_opening(node, height, below);
+        self.votes.sent(place, message, entered)?;
         if again {
             return Ok(());
         }
-        let offset = self.order.offset(message.height());
-        self.model.sent(node, message, journal.written(), offset)
+        let offset = self.order.offset(height);
+        self.model.sent(place, message, journal.written(), offset)
     }
 
     /// An honest node that decides `height` is about to hear something.
     pub fn hears(&mut self, node: usize, height: Height, message: &Message) {
         self.openings.knows(node, message);
-        self.followers.hears(node, height, message);
+        let me = self.turn_to(node, height);
+        if self.sets.decides(message.epoch(), height) {
+            self.followers.hears(node, me, height, message);
+        }
     }
 
     /// A process ends; what it heard is gone.
@@ -137,16 +195,21 @@ impl Checkers {
         block: &Block,
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), Violation> {
+        let height = block.header.height;
+        self.turn_to(node, height);
         self.order.committed(node, block)?;
-        self.openings.forget(node, block.header.height);
-        self.agreement.committed(node, parent, block, verifier)
+        self.openings.forget(node, height);
+        self.agreement.committed(node, parent, block, verifier)?;
+        self.sets.committed(node, block, verifier)
     }
 
     /// Where an honest node stands after a step, and what it keeps of others.
     ///
     /// # Errors
     /// If it did not follow as it must, or keeps more than the bounds allow.
-    pub fn stands(&self, node: usize, status: &Status, load: &Load) -> Result<(), Violation> {
+    pub fn stands(&mut self, node: usize, status: &Status, load: &Load) -> Result<(), Violation> {
+        let place = self.turn_to(node, status.height);
+        self.sets.stands(node, place, status)?;
         self.followers.stands(node, status)?;
         bounds::check(node, load)
     }

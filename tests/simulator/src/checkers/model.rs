@@ -28,6 +28,12 @@ impl Model {
         }
     }
 
+    /// Who decides the heights that are looked at from here on, by place.
+    pub fn seat(&mut self, n: usize, byzantine: &[usize]) {
+        self.n = n;
+        self.byzantine = byzantine.to_vec();
+    }
+
     /// An honest node says something, having ever `written` this to its journal; `offset` is where the order of primaries starts at its height.
     ///
     /// # Errors
@@ -223,7 +229,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::blocks::{chain, genesis};
+    use crate::{
+        blocks::{chain, genesis},
+        keys,
+    };
 
     const HEIGHT: Height = Height::new(1);
     const UNSIGNED: [u8; 64] = [0; 64];
@@ -235,14 +244,14 @@ mod tests {
     fn header() -> BlockHeader {
         BlockHeader {
             height: HEIGHT,
-            ..genesis().header
+            ..genesis(&keys::validators(4)).header
         }
     }
 
     fn proposal() -> Message {
         Message::PrePrepare(PrePrepare {
             header: header(),
-            contents: genesis().contents,
+            contents: genesis(&keys::validators(4)).contents,
             signature: Signature::from_bytes(&UNSIGNED),
         })
     }

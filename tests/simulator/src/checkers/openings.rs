@@ -35,6 +35,11 @@ impl Openings {
         }
     }
 
+    /// How many decide the heights that are looked at from here on.
+    pub fn seat(&mut self, n: usize) {
+        self.n = n;
+    }
+
     /// A node hears or says something. What it knows outlives its process: others may have seen it act
     /// on that.
     pub fn knows(&mut self, node: usize, message: &Message) {

@@ -27,6 +27,11 @@ impl Order {
         }
     }
 
+    /// How many decide the heights that are looked at from here on.
+    pub fn seat(&mut self, n: usize) {
+        self.n = n;
+    }
+
     /// A node commits a block. Whether it is the one that others committed, [`super::Agreement`] says.
     ///
     /// # Errors

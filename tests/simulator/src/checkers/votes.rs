@@ -41,6 +41,12 @@ impl Votes {
         }
     }
 
+    /// Who decides the heights that are looked at from here on, by place.
+    pub fn seat(&mut self, n: usize, byzantine: &[usize]) {
+        self.n = n;
+        self.byzantine = byzantine.to_vec();
+    }
+
     /// An honest one says this inside of another statement, which shows that it stands in its journal,
     /// though a crash may have come before it was sent by itself.
     ///
