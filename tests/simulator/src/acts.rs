@@ -13,6 +13,7 @@ use certchain_proto::{
 use super::{
     blocks::{Block, chain, execute, history_root, tx_root},
     checkers::Violation,
+    notice,
     world::{What, World, header_of},
 };
 
@@ -109,15 +110,18 @@ impl World {
                 }
             }
             Action::SubmitRestartNotice { nonce } => {
-                let notice = WitnessId::from_bytes(nonce);
-                let holds = |b: &&Block| b.contents.witness_ids.contains(&notice);
+                let seat = self.nodes[node].seat().ok_or_else(|| {
+                    Violation(format!("node {node} is no member and may give no notice"))
+                })?;
+                self.nodes[node].asked = Some(seat);
+                let holds = |b: &&Block| notice::contains(&b.contents.witness_ids, &nonce);
                 match self.nodes[node].disk.ledger.iter().find(holds) {
                     // Committed before a crash that cost us the record of it.
                     Some(block) => {
                         let height = block.header.height;
                         self.after(0, What::Cleared { node, life, height });
                     }
-                    None => self.spread(notice),
+                    None => self.spread(notice::notice(&nonce, seat)),
                 }
             }
         }
@@ -339,7 +343,9 @@ impl World {
         if header.tx_root != tx_root(ids) || different.len() != ids.len() {
             return Some(BodyFault::Transactions);
         }
-        if ids.iter().any(|id| self.nodes[node].done.contains(id)) {
+        let members = self.nodes[node].epochs.present();
+        let inadmissible = |id| !notice::is_admissible(id, members);
+        if ids.iter().any(inadmissible) || ids.iter().any(|id| self.nodes[node].done.contains(id)) {
             return Some(BodyFault::Inadmissible);
         }
         if header.history_root != history_root(self.nodes[node].tip()) {
@@ -418,12 +424,10 @@ impl World {
             .iter()
             .rev()
             .find_map(|r| match r {
-                certchain_consensus::Record::Amnesia { nonce } => {
-                    Some(WitnessId::from_bytes(*nonce))
-                }
+                certchain_consensus::Record::Amnesia { nonce } => Some(*nonce),
                 _ => None,
             });
-        if amnesia.is_some_and(|nonce| block.contents.witness_ids.contains(&nonce)) {
+        if amnesia.is_some_and(|nonce| notice::contains(&block.contents.witness_ids, &nonce)) {
             self.after(0, What::Cleared { node, life, height });
         }
         let me = &mut self.nodes[node];

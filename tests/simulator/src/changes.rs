@@ -84,6 +84,24 @@ impl World {
         Ok(())
     }
 
+    /// a member that may not sign has been asked for its notice, in the key that it has now.
+    ///
+    /// # Errors
+    /// If it waits for nothing.
+    pub(super) fn asks_for_notice(&self, node: usize) -> Result<(), Violation> {
+        let me = &self.nodes[node];
+        let amnesiac = |e: &certchain_consensus::Engine| e.status().amnesiac;
+        let silent = me.engine.as_ref().is_some_and(amnesiac) && me.held.is_none();
+        let seat = me.seat();
+        if !silent || seat.is_none() || me.asked == seat || self.may_halt(node) {
+            return Ok(());
+        }
+        Err(Violation(format!(
+            "node {node} sits as {seat:?} and may not vote, its notice was asked for as {:?}",
+            me.asked
+        )))
+    }
+
     /// Who is no member hears no votes; it asks somebody for what is decided.
     pub(super) fn look_at_tips(&mut self, node: usize) {
         self.after(TIPS_MS, What::Tips { node });

@@ -19,6 +19,7 @@ pub mod flood;
 pub mod journal;
 pub mod keys;
 mod node;
+mod notice;
 pub mod plan;
 pub mod rng;
 pub mod sets;
@@ -28,6 +29,7 @@ mod world;
 
 use std::fmt;
 
+pub use self::plan::Change;
 use self::{blocks::GENESIS_TIME, plan::Plan, rng::Rng, trace::Trace, world::World};
 
 #[cfg(feature = "planted-bugs")]
@@ -100,23 +102,34 @@ pub fn run(seed: u64, aloud: bool) -> Result<Report, Box<Failure>> {
 /// # Errors
 /// As [`run`].
 pub fn run_with(seed: u64, way: Option<usize>, aloud: bool) -> Result<Report, Box<Failure>> {
-    match attempt(seed, way, Trace::new(false, aloud)) {
+    match attempt(seed, way, Change::Drawn, Trace::new(false, aloud)) {
         // Once more, with words.
-        Err(failure) if !aloud => attempt(seed, way, Trace::new(true, false)).and(Err(failure)),
+        Err(failure) if !aloud => {
+            attempt(seed, way, Change::Drawn, Trace::new(true, false)).and(Err(failure))
+        }
         result => result,
     }
 }
 
 /// Whether a seed breaks a rule, without its story.
-pub fn breaks(seed: u64, way: Option<usize>) -> Option<String> {
-    let failure = attempt(seed, way, Trace::new(false, false)).err()?;
+pub fn breaks(seed: u64, way: Option<usize>, change: Change) -> Option<String> {
+    let failure = attempt(seed, way, change, Trace::new(false, false)).err()?;
     Some(failure.violation)
 }
 
-fn attempt(seed: u64, way: Option<usize>, trace: Trace) -> Result<Report, Box<Failure>> {
+fn attempt(
+    seed: u64,
+    way: Option<usize>,
+    change: Change,
+    trace: Trace,
+) -> Result<Report, Box<Failure>> {
     let mut rng = Rng::new(seed);
     let mut plan = Plan::draw_with(&mut rng, way);
-    plan.draw_changes(seed, way.is_some_and(byzantine::needs_changes));
+    let change = match way {
+        Some(way) if byzantine::needs_changes(way) => Change::Always,
+        Some(_) | None => change,
+    };
+    plan.draw_changes(seed, change);
     let mut world = World::new(plan.clone(), rng, trace);
     drive(&mut world, seed).map_err(|violation| {
         Box::new(Failure {

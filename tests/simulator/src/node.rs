@@ -20,7 +20,8 @@ use super::{
     byzantine::Behaviour,
     journal::JournalFile,
     keys::{Scheme, signer},
-    sets::{Epochs, Law},
+    notice,
+    sets::{Epochs, Law, Seat},
 };
 
 /// What survives a crash.
@@ -93,6 +94,8 @@ pub struct Node {
     /// A crash that waits for its next COMMIT: whether it comes back with another release, and after
     /// how long.
     pub ambush: Option<(bool, u64)>,
+    /// As whom it was last asked for its restart notice, since its start.
+    pub asked: Option<Seat>,
     /// Until when its disk is full, and what waits for room.
     pub full_until: u64,
     /// Output that waits for room.
@@ -135,6 +138,7 @@ impl Node {
             timers: BTreeMap::new(),
             crash: None,
             ambush: None,
+            asked: None,
             full_until: 0,
             held: None,
             byzantine,
@@ -146,6 +150,12 @@ impl Node {
         let run = i64::try_from(now.saturating_sub(GENESIS_TIME)).unwrap_or(0);
         let drift = run.saturating_mul(self.drift_ppm) / 1_000_000;
         TimeMs::new(now.saturating_add_signed(self.skew + self.jump + drift))
+    }
+
+    /// Where it sits above its last block.
+    pub fn seat(&self) -> Option<Seat> {
+        let mut seats = self.epochs.present().seats().iter();
+        seats.find(|seat| seat.node == self.index).copied()
     }
 
     /// Its last block.
@@ -227,6 +237,7 @@ impl Node {
         self.timers.clear();
         self.crash = None;
         self.held = None;
+        self.asked = None;
     }
 
     /// The disk loses the journal, and the node notices at its start.
@@ -276,9 +287,11 @@ impl Node {
         }
     }
 
-    /// Transactions that wait, in an order of their own.
+    /// Transactions that wait and could stand in the next block, in an order of their own.
     pub fn pending(&self) -> impl Iterator<Item = WitnessId> {
-        self.waiting.iter().copied()
+        let members = self.epochs.present();
+        let waiting = self.waiting.iter().copied();
+        waiting.filter(move |id| notice::is_admissible(id, members))
     }
 
     /// The contents of a block, wherever they are.

@@ -111,6 +111,17 @@ pub enum Trouble {
     },
 }
 
+/// Whether the set of validators changes in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// As the seed says: not at all, at some heights, or at every one.
+    Drawn,
+    /// Not at all.
+    Never,
+    /// At every height.
+    Always,
+}
+
 /// Everything that a seed decides in advance.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -235,12 +246,12 @@ impl Plan {
 
     /// Draws whether and how sets change, from a generator of its own: all else stays as it is in runs
     /// in which they do not. Nodes beyond the first set follow until they join.
-    pub fn draw_changes(&mut self, seed: u64, always: bool) {
+    pub fn draw_changes(&mut self, seed: u64, change: Change) {
         let rng = &mut Rng::new(seed ^ CHANGES);
-        let per_mille = match rng.index(10) {
-            0..=4 if !always => return,
-            5 | 6 if !always => rng.between(20, 200),
-            _ => 1_000,
+        let per_mille = match (change, rng.index(10)) {
+            (Change::Never, _) | (Change::Drawn, 0..=4) => return,
+            (Change::Drawn, 5 | 6) => rng.between(20, 200),
+            (Change::Drawn | Change::Always, _) => 1_000,
         };
         if self.first < 4 {
             return;

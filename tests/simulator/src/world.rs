@@ -623,6 +623,7 @@ impl World {
             }
         }
         self.output(node, out)?;
+        self.asks_for_notice(node)?;
         self.feed_synced(node)
     }
 

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use certchain_simulator_planted::{self as simulator, Bug};
+use certchain_simulator_planted::{self as simulator, Bug, Change};
 
 /// Seeds to try before a bug counts as missed.
 const SEEDS: u64 = 1_000;
@@ -39,7 +39,8 @@ fn look_for(bug: Bug, seeds: u64) -> Found {
         found.by = catch_unwind(AssertUnwindSafe(|| {
             // Every other run has as many as can be misbehave in one way.
             let way = (seed % 2 == 1).then_some(seed as usize / 2 % simulator::byzantine::WAYS);
-            simulator::breaks(seed, way)
+            simulator::breaks(seed, way, Change::Never)
+                .or_else(|| simulator::breaks(seed, way, Change::Always))
         }))
         .unwrap_or_else(|_| Some("the engine panics".to_owned()));
     }
@@ -95,6 +96,9 @@ fn planted_bugs_are_found() {
 fn without_a_bug_the_same_sources_are_in_order() {
     simulator::plant(None);
     for seed in 0..50 {
-        assert_eq!(simulator::breaks(seed, None), None, "seed {seed}");
+        for change in [Change::Never, Change::Always] {
+            let broken = simulator::breaks(seed, None, change);
+            assert_eq!(broken, None, "seed {seed}, {change:?}");
+        }
     }
 }
