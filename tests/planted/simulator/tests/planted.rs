@@ -39,8 +39,11 @@ fn look_for(bug: Bug, seeds: u64) -> Found {
         found.by = catch_unwind(AssertUnwindSafe(|| {
             // Every other run has as many as can be misbehave in one way.
             let way = (seed % 2 == 1).then_some(seed as usize / 2 % simulator::byzantine::WAYS);
-            simulator::breaks(seed, way, Change::Never)
-                .or_else(|| simulator::breaks(seed, way, Change::Always))
+            // Runs in which the set changes are longer; most bugs need none.
+            match simulator::breaks(seed, way, Change::Never) {
+                None if seed.is_multiple_of(4) => simulator::breaks(seed, way, Change::Always),
+                found => found,
+            }
         }))
         .unwrap_or_else(|_| Some("the engine panics".to_owned()));
     }
