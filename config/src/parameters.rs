@@ -58,6 +58,8 @@ pub struct Timers {
     pub anchor_interval_ms: u64,
     /// After how many side blocks a validator anchors the last one at once.
     pub anchor_blocks: u64,
+    /// How long the old keys of an account may object to its recovery.
+    pub recovery_wait_ms: u64,
 }
 
 /// A file with limits and timers for a new genesis; what is left out has its defaults, a table that
@@ -132,6 +134,7 @@ impl Default for Timers {
             side_heartbeat_ms: HOUR,
             anchor_interval_ms: 5_000,
             anchor_blocks: 50,
+            recovery_wait_ms: 7 * DAY,
             staleness_ms: 60_000,
             clock_bound_ms: 2_000,
             clock_bound_cap_ms: 30_000,
@@ -259,6 +262,12 @@ impl Timers {
             DAY,
         )?;
         within("timers.anchor_blocks", self.anchor_blocks, 1, 1_000_000)?;
+        within(
+            "timers.recovery_wait_ms",
+            self.recovery_wait_ms,
+            1_000,
+            365 * DAY,
+        )?;
         within("timers.staleness_ms", self.staleness_ms, 300, 30 * DAY)?;
         within(
             "timers.clock_bound_ms",

@@ -15,7 +15,7 @@ use certchain_proto::{
 };
 
 use crate::{
-    identity::RestartNoticeRecord,
+    identity::{IdentityVersion, RestartNoticeRecord},
     parameters::ChainParameters,
     receipt::{Receipt, lines_root},
     refusal::Refusal,
@@ -280,6 +280,28 @@ pub fn check_signed_by(
         false => Code::WrongKey,
     };
     Err(Refusal::about(code, format!("signature {place}")))
+}
+
+/// Checks that one of the keys of an account has signed at its place.
+///
+/// # Errors
+/// `WrongKey` if another key stands there, `MissingSigner` if one of them stands elsewhere.
+pub fn check_signed_for(
+    transaction: &Transaction,
+    place: usize,
+    account: &IdentityVersion,
+) -> Result<(), Refusal> {
+    match transaction.witnesses().get(place) {
+        Some(witness) if account.signs(&witness.public_key) => Ok(()),
+        _ => {
+            let elsewhere = |w: &Witness| account.signs(&w.public_key);
+            let code = match transaction.witnesses().iter().any(elsewhere) {
+                true => Code::MissingSigner,
+                false => Code::WrongKey,
+            };
+            Err(Refusal::about(code, format!("signature {place}")))
+        }
+    }
 }
 
 /// Whether a kind may stand in a side block whose checkpoint is older than the staleness bound: what

@@ -101,7 +101,10 @@ impl Network {
             agencies: vec![an_agency(&agency, 0), an_agency(&other_agency, 1)],
             catalogue: Vec::new(),
             limits,
-            timers: Timers::default(),
+            timers: Timers {
+                recovery_wait_ms: 60_000,
+                ..Timers::default()
+            },
             tag_key_version: 1,
         })
         .unwrap();

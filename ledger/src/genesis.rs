@@ -219,6 +219,7 @@ fn leaves(genesis: &Genesis, parameters: &ChainParameters) -> BTreeMap<StateKey,
                 encryption_key,
                 status: IdentityStatus::Active,
                 reason: 0,
+                devices: Vec::new(),
             },
         };
         set(keys::identity(&address), &record.encode());

@@ -89,6 +89,7 @@ fn sender(transaction: &Transaction) -> Sender {
     let authority = match transaction.kind() {
         Kind::RegisterIdentity(_)
         | Kind::RecoverKey(_)
+        | Kind::DecideRecovery(_)
         | Kind::SuspendIdentity(_)
         | Kind::ReinstateIdentity(_)
         | Kind::RevokeIdentity(_)
@@ -96,6 +97,10 @@ fn sender(transaction: &Transaction) -> Sender {
         | Kind::IssueBatch(_)
         | Kind::RevokeCertificate(_) => true,
         Kind::RotateKey(_)
+        | Kind::AddDevice(_)
+        | Kind::RemoveDevice(_)
+        | Kind::ObjectToRecovery(_)
+        | Kind::CompleteRecovery(_)
         | Kind::RestartNotice(_)
         | Kind::AcceptCertificate(_)
         | Kind::DeclineCertificate(_)

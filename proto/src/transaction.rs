@@ -266,6 +266,11 @@ fn text_is_normal(body: &TransactionBody) -> bool {
         Some(
             Kind::RotateKey(_)
             | Kind::RecoverKey(_)
+            | Kind::AddDevice(_)
+            | Kind::RemoveDevice(_)
+            | Kind::ObjectToRecovery(_)
+            | Kind::DecideRecovery(_)
+            | Kind::CompleteRecovery(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
             | Kind::RevokeIdentity(_)

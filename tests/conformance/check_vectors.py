@@ -256,6 +256,7 @@ def check_records():
     kinds = {
         "identity": formats.IDENTITY_RECORD,
         "past_version": formats.PAST_VERSION,
+        "recovery": formats.RECOVERY,
         "restart_notice": formats.RESTART_NOTICE,
         "parameters": formats.PARAMETERS,
     }
@@ -272,6 +273,7 @@ def check_records():
     same("rotated key", keys["rotated_key"], chain.rotated_key(person))
     same("parameters key", keys["parameters"], chain.PARAMETERS_KEY)
     same("validators key", keys["validators"], chain.VALIDATORS_KEY)
+    same("recovery key", keys["recovery"], chain.recovery_key(person))
     same("restart key", keys["restart_epoch_3_validator_2"], chain.restart_key(3, 2))
 
 

@@ -24,7 +24,7 @@ use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     execution::Application as _,
     history::HistoryProof,
-    identity::{IdentityRecord, PastVersion, RestartNoticeRecord, keys},
+    identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord, keys},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
@@ -178,6 +178,9 @@ const CANONICAL: &[Decoder] = &[
     }),
     ("bare address", |bytes| {
         Some(Address::from_slice(bytes)?.as_bytes().to_vec())
+    }),
+    ("recovery", |bytes| {
+        Some(RecoveryRecord::decode(bytes).ok()?.encode())
     }),
 ];
 

@@ -249,6 +249,7 @@ impl LightClient {
             (past.version, Some(past.until_height))
         };
         let same = answer.public_key == version.public_key
+            && answer.devices == version.devices
             && answer.encryption_key == version.encryption_key
             && answer.status == version.status.to_wire() as i32;
         if !same {

@@ -106,6 +106,7 @@ fn record(from: u64, sequence: u32, signing: u8) -> IdentityRecord {
             encryption_key: [signing; 32],
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }
@@ -256,6 +257,7 @@ impl World {
             height: 4,
             evidence: Some((&self.evidence(4, &at.key)).into()),
             present: None,
+            recovery: None,
         }
     }
 
@@ -272,6 +274,7 @@ impl World {
             height: 1,
             evidence: Some((&self.evidence(4, &at.key)).into()),
             present: Some((&self.evidence(4, &keys::identity(&holder()))).into()),
+            recovery: None,
         }
     }
 

@@ -6,8 +6,9 @@ use certchain_proto::{
     hash::{AttributeRoot, CertificateId, IdentityTag},
     transaction::NONCE_BYTES,
     wire::v1::{
-        AcceptCertificate, CertificateDraft, DeclineCertificate, IssueBatch, IssueCertificate,
-        RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice,
+        AcceptCertificate, AddDevice, CertificateDraft, CompleteRecovery, DecideRecovery,
+        DeclineCertificate, IdentityEnd, IssueBatch, IssueCertificate, ObjectToRecovery,
+        RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity, RemoveDevice, RestartNotice,
         RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity, TransactionBody,
         transaction_body::Kind,
     },
@@ -83,7 +84,7 @@ pub fn rotate_key(account: Address, public_key: &PublicKey, encryption_key: &[u8
     })
 }
 
-/// Replaces lost keys by those of `holder`, a new wallet that bears the lost account's address.
+/// Opens the recovery of lost keys, to be replaced by those of `holder`, a new wallet that bears the lost account's address.
 /// Signed by agency, registrar, the new key.
 pub fn recover_key(holder: &PublicAccount, agency: Address, registrar: Address) -> Kind {
     Kind::RecoverKey(RecoverKey {
@@ -114,12 +115,67 @@ pub fn reinstate_identity(account: Address, authority: Address, reason: u16) -> 
 }
 
 /// Ends an identity for good. Signed by agency, then registrar.
-pub fn revoke_identity(account: Address, agency: Address, registrar: Address, reason: u16) -> Kind {
+pub fn revoke_identity(
+    account: Address,
+    agency: Address,
+    registrar: Address,
+    reason: u16,
+    end: IdentityEnd,
+) -> Kind {
     Kind::RevokeIdentity(RevokeIdentity {
         address: address(account),
         agency: address(agency),
         registrar: address(registrar),
         reason: reason.into(),
+        end: end as i32,
+    })
+}
+
+/// Lets another device sign for an account. Signed by the main key, then the device's.
+pub fn add_device(account: Address, device: &PublicKey) -> Kind {
+    Kind::AddDevice(AddDevice {
+        address: address(account),
+        public_key: key(device),
+    })
+}
+
+/// Ends a device's right to sign. Signed by the main key, or the device itself.
+pub fn remove_device(account: Address, device: &PublicKey) -> Kind {
+    Kind::RemoveDevice(RemoveDevice {
+        address: address(account),
+        public_key: key(device),
+    })
+}
+
+/// Objects to the recovery of an account. Signed by one of its keys.
+pub fn object_to_recovery(account: Address) -> Kind {
+    Kind::ObjectToRecovery(ObjectToRecovery {
+        address: address(account),
+    })
+}
+
+/// Decides a contested recovery. Signed by agency, then registrar.
+pub fn decide_recovery(
+    account: Address,
+    agency: Address,
+    registrar: Address,
+    new_key: &PublicKey,
+    confirm: bool,
+) -> Kind {
+    Kind::DecideRecovery(DecideRecovery {
+        address: address(account),
+        agency: address(agency),
+        registrar: address(registrar),
+        public_key: key(new_key),
+        confirm,
+    })
+}
+
+/// Puts the keys of a recovery that is due in force. Signed by the new key.
+pub fn complete_recovery(account: Address, new_key: &PublicKey) -> Kind {
+    Kind::CompleteRecovery(CompleteRecovery {
+        address: address(account),
+        public_key: key(new_key),
     })
 }
 

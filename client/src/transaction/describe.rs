@@ -4,7 +4,7 @@ use certchain_proto::{
     Address,
     hash::PresentationId,
     wire::v1::{
-        CertificateDraft, EncryptedFields, RecordCheck, encrypted_fields::Content,
+        CertificateDraft, EncryptedFields, IdentityEnd, RecordCheck, encrypted_fields::Content,
         transaction_body::Kind,
     },
 };
@@ -33,6 +33,11 @@ pub const fn kind_name(kind: &Kind) -> &'static str {
         Kind::RecordCheck(_) => "record_check",
         Kind::SubmitAnchor(_) => "submit_anchor",
         Kind::ReportConflict(_) => "report_conflict",
+        Kind::AddDevice(_) => "add_device",
+        Kind::RemoveDevice(_) => "remove_device",
+        Kind::ObjectToRecovery(_) => "object_to_recovery",
+        Kind::DecideRecovery(_) => "decide_recovery",
+        Kind::CompleteRecovery(_) => "complete_recovery",
     }
 }
 
@@ -70,6 +75,27 @@ pub fn describe(kind: &Kind) -> Vec<(&'static str, String)> {
             ("agency", address(&m.agency)),
             ("registrar", address(&m.registrar)),
             ("reason", m.reason.to_string()),
+            ("end", identity_end(m.end)),
+        ],
+        Kind::AddDevice(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
+        ],
+        Kind::RemoveDevice(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
+        ],
+        Kind::ObjectToRecovery(m) => vec![("address", address(&m.address))],
+        Kind::DecideRecovery(m) => vec![
+            ("address", address(&m.address)),
+            ("agency", address(&m.agency)),
+            ("registrar", address(&m.registrar)),
+            ("public_key", hex::encode(&m.public_key)),
+            ("confirm", yes_or_no(m.confirm)),
+        ],
+        Kind::CompleteRecovery(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
         ],
         Kind::RestartNotice(m) => vec![
             ("epoch", m.epoch.to_string()),
@@ -114,6 +140,15 @@ pub fn describe(kind: &Kind) -> Vec<(&'static str, String)> {
             ("held", hex::encode(&m.held)),
             ("history_proof", bytes(&m.history_proof)),
         ],
+    }
+}
+
+fn identity_end(end: i32) -> String {
+    match IdentityEnd::try_from(end) {
+        Ok(IdentityEnd::Revoked) => "revoked".to_owned(),
+        Ok(IdentityEnd::Deceased) => "deceased".to_owned(),
+        Ok(IdentityEnd::Closed) => "closed".to_owned(),
+        Err(_) => format!("unknown ({end})"),
     }
 }
 

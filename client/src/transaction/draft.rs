@@ -280,6 +280,11 @@ impl Draft {
             }
             Kind::RotateKey(m) => Address::from_slice(&m.address),
             Kind::RecoverKey(m) => Address::from_slice(&m.address),
+            Kind::AddDevice(m) => Address::from_slice(&m.address),
+            Kind::RemoveDevice(m) => Address::from_slice(&m.address),
+            Kind::ObjectToRecovery(m) => Address::from_slice(&m.address),
+            Kind::DecideRecovery(m) => Address::from_slice(&m.address),
+            Kind::CompleteRecovery(m) => Address::from_slice(&m.address),
             Kind::SuspendIdentity(m) => Address::from_slice(&m.address),
             Kind::ReinstateIdentity(m) => Address::from_slice(&m.address),
             Kind::RevokeIdentity(m) => Address::from_slice(&m.address),

@@ -12,8 +12,9 @@ mod certificate_tests;
 mod tests;
 
 pub use build::{
-    Registration, Terms, accept_certificate, decline_certificate, issue_batch, issue_certificate,
-    record_check, recover_key, register_identity, reinstate_identity, restart_notice,
+    Registration, Terms, accept_certificate, add_device, complete_recovery, decide_recovery,
+    decline_certificate, issue_batch, issue_certificate, object_to_recovery, record_check,
+    recover_key, register_identity, reinstate_identity, remove_device, restart_notice,
     revoke_certificate, revoke_identity, rotate_key, suspend_identity,
 };
 pub use describe::{describe, kind_name};

@@ -4,7 +4,7 @@ use certchain_proto::{
     Address, ChainId, Epoch, PublicKey, SecretKey, TimeMs, ValidatorIndex,
     hash::{AttributeRoot, IdentityTag},
     transaction::{Transaction, TransactionError},
-    wire::v1::{SignedTransaction, transaction_body::Kind},
+    wire::v1::{IdentityEnd, SignedTransaction, transaction_body::Kind},
 };
 use prost::Message as _;
 
@@ -71,9 +71,17 @@ fn every_kind() -> Vec<(Kind, Vec<u8>)> {
         (suspend_identity(address(3), address(1), 7), vec![1]),
         (reinstate_identity(address(3), address(2), 7), vec![2]),
         (
-            revoke_identity(address(3), address(1), address(2), 7),
+            revoke_identity(address(3), address(1), address(2), 7, IdentityEnd::Closed),
             vec![1, 2],
         ),
+        (add_device(address(3), key(5).public()), vec![3, 5]),
+        (remove_device(address(3), key(5).public()), vec![3]),
+        (object_to_recovery(address(3)), vec![3]),
+        (
+            decide_recovery(address(3), address(1), address(2), key(4).public(), true),
+            vec![1, 2],
+        ),
+        (complete_recovery(address(3), key(4).public()), vec![4]),
     ]
 }
 

@@ -326,6 +326,7 @@ fn identity(holder: &Wallet, then: TimeMs) -> IdentityRecord {
             encryption_key: *holder.account().encryption_key(),
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }

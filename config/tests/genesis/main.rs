@@ -44,6 +44,7 @@ block_interval_ms = 20
 side_heartbeat_ms = 3600000
 anchor_interval_ms = 5000
 anchor_blocks = 50
+recovery_wait_ms = 604800000
 
 [[validators]]
 name = "civil-affairs"

@@ -39,6 +39,7 @@ const fn grpc_code(code: v1::Code) -> Code {
         }
         C::Suspended
         | C::Revoked
+        | C::Ended
         | C::NotEntitled
         | C::NotAccredited
         | C::NotHolder
@@ -48,6 +49,10 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::NotSuspended
         | C::UnknownValidator
         | C::WrongStatus
+        | C::RecoveryOpen
+        | C::NoRecovery
+        | C::RecoveryNotDue
+        | C::TooManyDevices
         | C::PresentationExpired
         | C::StaleCheckpoint
         | C::OldEpoch
@@ -60,9 +65,11 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::CertificateTaken
         | C::PresentationUsed
         | C::OldAnchor => Code::AlreadyExists,
-        C::UnknownAccount | C::UnknownCertificate | C::UnknownType | C::UnknownChain => {
-            Code::NotFound
-        }
+        C::UnknownAccount
+        | C::UnknownDevice
+        | C::UnknownCertificate
+        | C::UnknownType
+        | C::UnknownChain => Code::NotFound,
         C::MempoolFull | C::Quota => Code::ResourceExhausted,
         C::Unavailable => Code::Unavailable,
     }

@@ -331,6 +331,7 @@ pub fn identity(signing: u8, status: IdentityStatus) -> IdentityRecord {
             encryption_key: [signing; 32],
             status,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }

@@ -178,6 +178,10 @@ PARAMETERS_KEY = b"\x06"
 VALIDATORS_KEY = b"\x07"
 
 
+def recovery_key(account: bytes) -> bytes:
+    return b"\x09" + account
+
+
 def restart_key(epoch: int, validator: int) -> bytes:
     return b"\x08" + epoch.to_bytes(8, "big") + validator.to_bytes(2, "big")
 
@@ -213,6 +217,7 @@ def genesis_leaves(genesis: Genesis) -> dict:
                 "public_key": key,
                 "encryption_key": account["encryption_key"],
                 "status": "Active",
+                "devices": [],
                 "reason": 0,
             },
         }

@@ -137,6 +137,7 @@ TIMERS = Struct(
     side_heartbeat_ms=U64,
     anchor_interval_ms=U64,
     anchor_blocks=U64,
+    recovery_wait_ms=U64,
 )
 FIELD = Struct(
     name=Text(),
@@ -186,8 +187,9 @@ IDENTITY_VERSION = Struct(
     from_time=U64,
     public_key=KEY,
     encryption_key=KEY,
-    status=Enum(Active=None, Suspended=None, Revoked=None),
+    status=Enum(Active=None, Suspended=None, Revoked=None, Deceased=None, Closed=None),
     reason=U16,
+    devices=List(KEY),
 )
 # First byte of the records of identities.
 RECORD_VERSION = 1
@@ -216,6 +218,21 @@ IDENTITY_RECORD = Versioned(
     ),
 )
 PAST_VERSION = Versioned(RECORD_VERSION, Struct(version=IDENTITY_VERSION, until_height=U64))
+RECOVERY = Versioned(
+    RECORD_VERSION,
+    Struct(
+        public_key=KEY,
+        encryption_key=KEY,
+        agency=HASH,
+        registrar=HASH,
+        opened_height=U64,
+        opened_time=U64,
+        due=U64,
+        ends=U64,
+        stage=Enum(Waiting=None, Contested=None, Completed=None, Rejected=None),
+        stage_height=U64,
+    ),
+)
 RESTART_NOTICE = Versioned(
     RECORD_VERSION, Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
 )

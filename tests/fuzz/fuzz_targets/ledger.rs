@@ -6,7 +6,7 @@ use certchain_fuzz::{Decoder, canonical, coded, evidence};
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     history::HistoryProof,
-    identity::{IdentityRecord, PastVersion, RestartNoticeRecord},
+    identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
@@ -53,6 +53,9 @@ const DECODERS: &[Decoder] = &[
     }),
     ("bare state key", |bytes| {
         Some(StateKey::new(bytes).ok()?.as_bytes().to_vec())
+    }),
+    ("recovery", |bytes| {
+        Some(RecoveryRecord::decode(bytes).ok()?.encode())
     }),
 ];
 

@@ -94,6 +94,7 @@ fn timers() -> Timers {
         block_interval_ms: 0,
         anchor_interval_ms: 1_000,
         anchor_blocks: 4,
+        recovery_wait_ms: 60_000,
     }
 }
 

@@ -198,6 +198,7 @@ pub fn citizen() -> IdentityRecord {
             encryption_key: [0x51; 32],
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }
