@@ -103,6 +103,7 @@ impl Network {
             limits,
             timers: Timers::default(),
             tag_key_version: 1,
+            governance: certchain_config::Governance::default(),
         })
         .unwrap();
         Self {
@@ -221,7 +222,7 @@ mod on_disk {
     use crate::{
         chain::{Chain, ChainOptions, ChainRules, CheckedBlock, Committed, Draft, Executed},
         genesis::GenesisBlock,
-        identity::IdentityApplication,
+        governance::GovernanceApplication,
         signatures::VerifiedTransaction,
         store::{Store, StoreOptions},
     };
@@ -245,7 +246,7 @@ mod on_disk {
 
     pub(crate) fn open(path: &Path, genesis: &GenesisBlock) -> Chain {
         let store = Store::open(path, &small()).unwrap();
-        let rules = ChainRules::main(IdentityApplication);
+        let rules = ChainRules::main(GovernanceApplication);
         Chain::open(store, NAME, genesis, rules, ChainOptions::default()).unwrap()
     }
 

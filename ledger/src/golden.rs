@@ -155,9 +155,9 @@ fn hashes_and_roots() {
         "0780efd8d15db8763bbb66e736ec8ccd3d9e9d21c96474af64fcdc9afce15d45",
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
         "364c4657390669b2af4262063e1e1d57ad1f323f988ed561931876e1004ddc11",
-        "0635f18fbe3eaf55f0317b2866adbe88d49b6b3f25b6d1a843fbe4b6e483f479",
-        "65e12f948bc8381d053ca9f824b5cd402a9ce5ffe41ab395fbc03f905d210de5",
-        "805f3f2100ba93ae3a746ea1560ea781afd5d26cd90a75dba6a1cf65eab6e984",
+        "2340256fadc3d52cfe614b5cc152ee6ac88be2c6b77f71ae5d47c544a3e89e40",
+        "121cb01eddc86ceca3b99fa8ddcedfb2130bf951075c9eb69c8939f9409a3761",
+        "e6d0821589c448d74c182c1a098e523cb2fe0e0e2d4d760fa090acbbf966dd84",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

@@ -108,7 +108,8 @@ impl Subject {
             | Kind::RecoverKey(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
-            | Kind::RevokeIdentity(_) => Self::Account,
+            | Kind::RevokeIdentity(_)
+            | Kind::AcceptAccreditation(_) => Self::Account,
             Kind::RestartNotice(_)
             | Kind::IssueCertificate(_)
             | Kind::IssueBatch(_)
@@ -117,7 +118,9 @@ impl Subject {
             | Kind::RevokeCertificate(_)
             | Kind::RecordCheck(_)
             | Kind::SubmitAnchor(_)
-            | Kind::ReportConflict(_) => Self::Other,
+            | Kind::ReportConflict(_)
+            | Kind::Propose(_)
+            | Kind::Vote(_) => Self::Other,
         }
     }
 
