@@ -158,9 +158,9 @@ fn hashes_and_roots() {
         "0780efd8d15db8763bbb66e736ec8ccd3d9e9d21c96474af64fcdc9afce15d45",
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
         "ac9c4b91312b7a053055b4be6a211cd825de062e63291a8d944d32f7613eaa77",
-        "46bcffb73ba2c6ccd2b45eef1813df07edb6938a67551392c5b4b56ac3ef369d",
-        "68326ce25962a44b1da28f02813024a14c2c3d8cefd8c966cf744087e119565c",
-        "726c51a3039b1a42319b3d32bc6b9fbfe27062e439276486b348767572023c23",
+        "014fae9147f826360e8b64f1228b6a8d5d16ccfb5e705eba65b382abef828479",
+        "9891c6eab784d3f81a0f0dabe6cbde8c647ad7fcfd7ba5d86ed0c2dcda5a11ea",
+        "ecfae3d459249658ec79d59ed6c59e62a680cf2bc5daabcc787b225c9a1669ed",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

@@ -106,7 +106,10 @@ fn sender(transaction: &Transaction) -> Sender {
         | Kind::DeclineCertificate(_)
         | Kind::RecordCheck(_)
         | Kind::SubmitAnchor(_)
-        | Kind::ReportConflict(_) => false,
+        | Kind::ReportConflict(_)
+        | Kind::Propose(_)
+        | Kind::Vote(_)
+        | Kind::AcceptAccreditation(_) => false,
     };
     Sender { key, authority }
 }

@@ -142,5 +142,31 @@ pub const fn advice(code: Code) -> &'static str {
             "the key is not that of a device of the account; look the account up"
         }
         Code::NoConflict => "both headers can be of one chain; nothing is to be frozen",
+        Code::UnknownProposal => "no proposal has this id; list the proposals",
+        Code::VotingEnded => {
+            "the proposal is decided or its voting period is over; propose it again if it is needed"
+        }
+        Code::AlreadyVoted => "this validator has voted on the proposal; a vote stands",
+        Code::TooManyProposals => {
+            "too many proposals are open or due; wait until earlier ones are decided"
+        }
+        Code::BadExecutionHeight => {
+            "the execution height is not above the block or too far above it; choose another"
+        }
+        Code::NoChange => "the change would change nothing; look at what is in force",
+        Code::LastRegistrar => "no active registrar would be left; appoint another one first",
+        Code::FixedParameter => "this parameter cannot be changed by vote; keep its present value",
+        Code::BadParameters => {
+            "the parameters are out of range or contradict each other; mend them"
+        }
+        Code::ApprovalsLapsed => {
+            "too few of those who approved still vote on main; propose it again"
+        }
+        Code::NoOffer => {
+            "no accreditation of this proposal waits for the agency; look the proposal up"
+        }
+        Code::TooManyOffers => {
+            "too many accreditations or types; let the agency accept what waits, or withdraw some"
+        }
     }
 }

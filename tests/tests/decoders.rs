@@ -23,6 +23,9 @@ use certchain_consensus::{
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     execution::Application as _,
+    governance::{
+        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+    },
     history::HistoryProof,
     identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord, keys},
     merkle::MerkleProof,
@@ -142,6 +145,24 @@ const CANONICAL: &[Decoder] = &[
     }),
     ("check record", |bytes| {
         Some(CheckRecord::decode(bytes).ok()?.encode())
+    }),
+    ("rules of voting", |bytes| {
+        Some(RulesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("proposal", |bytes| {
+        Some(ProposalRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of proposals", |bytes| {
+        Some(ProposalList::decode(bytes).ok()?.encode())
+    }),
+    ("offers", |bytes| {
+        Some(OffersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("registrars", |bytes| {
+        Some(RegistrarsRecord::decode(bytes).ok()?.encode())
+    }),
+    ("names of types", |bytes| {
+        Some(TypesRecord::decode(bytes).ok()?.encode())
     }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))
@@ -307,6 +328,7 @@ static ENCODINGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         "certificates.json",
         "consensus.json",
         "genesis.json",
+        "governance.json",
         "packs.json",
         "presentations.json",
         "queries.json",

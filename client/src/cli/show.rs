@@ -113,7 +113,8 @@ impl Subject {
             | Kind::CompleteRecovery(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
-            | Kind::RevokeIdentity(_) => Self::Account,
+            | Kind::RevokeIdentity(_)
+            | Kind::AcceptAccreditation(_) => Self::Account,
             Kind::RestartNotice(_)
             | Kind::IssueCertificate(_)
             | Kind::IssueBatch(_)
@@ -122,7 +123,9 @@ impl Subject {
             | Kind::RevokeCertificate(_)
             | Kind::RecordCheck(_)
             | Kind::SubmitAnchor(_)
-            | Kind::ReportConflict(_) => Self::Other,
+            | Kind::ReportConflict(_)
+            | Kind::Propose(_)
+            | Kind::Vote(_) => Self::Other,
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;
+mod governance;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,7 @@ fn genesis(validators: u8) -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }

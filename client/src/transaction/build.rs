@@ -1,16 +1,17 @@
 //! Builders: one per kind of transaction. They fill every field in canonical form; whether the
 //! chain takes it is the chain's to say.
 
+use certchain_ledger::governance::Change;
 use certchain_proto::{
-    Address, ChainId, Epoch, PublicKey, TimeMs, ValidatorIndex,
-    hash::{AttributeRoot, CertificateId, IdentityTag},
+    Address, ChainId, Epoch, Height, PublicKey, TimeMs, ValidatorIndex,
+    hash::{AttributeRoot, CertificateId, IdentityTag, TransactionId},
     transaction::NONCE_BYTES,
     wire::v1::{
-        AcceptCertificate, AddDevice, CertificateDraft, CompleteRecovery, DecideRecovery,
-        DeclineCertificate, IdentityEnd, IssueBatch, IssueCertificate, ObjectToRecovery,
-        RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity, RemoveDevice, RestartNotice,
-        RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity, TransactionBody,
-        transaction_body::Kind,
+        AcceptAccreditation, AcceptCertificate, AddDevice, CertificateDraft, CompleteRecovery,
+        DecideRecovery, DeclineCertificate, IdentityEnd, IssueBatch, IssueCertificate,
+        ObjectToRecovery, Propose, RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity,
+        RemoveDevice, RestartNotice, RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity,
+        TransactionBody, Vote, VoteChoice, transaction_body::Kind,
     },
 };
 use certchain_sidechain::presentation::SignedPresentation;
@@ -238,6 +239,48 @@ pub fn record_check(verifier: Address, presentation: &SignedPresentation, purpos
         presentation: presentation.encoded().to_vec(),
         holder_signature: presentation.signature().to_bytes().to_vec(),
         purpose: purpose.into(),
+    })
+}
+
+/// Proposes a change for a height of main. Signed by the validator's vote key.
+pub fn propose(
+    epoch: Epoch,
+    validator: ValidatorIndex,
+    execution_height: Height,
+    change: &Change,
+) -> Kind {
+    Kind::Propose(Propose {
+        epoch: epoch.get(),
+        validator: validator.get().into(),
+        execution_height: execution_height.get(),
+        change: Some(change.to_wire()),
+    })
+}
+
+/// Approves or rejects a proposal. Signed by the validator's vote key.
+pub fn vote(
+    epoch: Epoch,
+    validator: ValidatorIndex,
+    proposal: TransactionId,
+    approve: bool,
+) -> Kind {
+    let choice = match approve {
+        true => VoteChoice::Approve,
+        false => VoteChoice::Reject,
+    };
+    Kind::Vote(Vote {
+        epoch: epoch.get(),
+        validator: validator.get().into(),
+        proposal: proposal.as_bytes().to_vec(),
+        choice: choice.into(),
+    })
+}
+
+/// Takes an accreditation that was voted for. Signed by the agency.
+pub fn accept_accreditation(proposal: TransactionId, agency: Address) -> Kind {
+    Kind::AcceptAccreditation(AcceptAccreditation {
+        proposal: proposal.as_bytes().to_vec(),
+        agency: address(agency),
     })
 }
 

@@ -124,17 +124,10 @@ pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
             account(Role::Agency, "agency", &m.agency)?,
             account(Role::Registrar, "registrar", &m.registrar)?,
         ]),
-        Kind::RestartNotice(m) => {
-            let index = u16::try_from(m.validator).map_err(|_| TransactionError::Field {
-                field: "validator",
-                problem: "must be below 65536",
-            })?;
-            let signer = Signer::Validator(Epoch::new(m.epoch), ValidatorIndex::new(index));
-            Ok(vec![Party {
-                role: Role::VoteKey,
-                signer,
-            }])
-        }
+        Kind::RestartNotice(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::Propose(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::Vote(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::AcceptAccreditation(m) => Ok(vec![account(Role::Agency, "agency", &m.agency)?]),
         Kind::IssueCertificate(m) => {
             let mut parties = vec![account(Role::Issuer, "issuer", &m.issuer)?];
             let draft = m.certificate.as_ref().ok_or(TransactionError::Field {
@@ -178,6 +171,17 @@ fn account(role: Role, field: &'static str, bytes: &[u8]) -> Result<Party, Trans
     Ok(Party {
         role,
         signer: Signer::Account(address),
+    })
+}
+
+fn validator(epoch: u64, place: u32) -> Result<Party, TransactionError> {
+    let index = u16::try_from(place).map_err(|_| TransactionError::Field {
+        field: "validator",
+        problem: "must be below 65536",
+    })?;
+    Ok(Party {
+        role: Role::VoteKey,
+        signer: Signer::Validator(Epoch::new(epoch), ValidatorIndex::new(index)),
     })
 }
 

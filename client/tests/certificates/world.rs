@@ -103,6 +103,7 @@ pub fn genesis(other: u8) -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }

@@ -11,7 +11,8 @@
 //! | 6 | | [`crate::parameters::ChainParameters`] |
 //! | 7 | | the validator set that decides the next block |
 //! | 8 | epoch (8), validator (2) | [`super::RestartNoticeRecord`] |
-//! | 9 | address (32) | [`super::RecoveryRecord`]: the account's last recovery |
+//! | 9 to 11 | | [`crate::side_chains`] |
+//! | 12 | address (32) | [`super::RecoveryRecord`]: the account's last recovery |
 //!
 //! A key of an account is in use for ever: a first key because its hash is the address, a later one
 //! by its leaf under 5. So a registration writes two leaves (three with an organisation code).
@@ -41,7 +42,7 @@ pub const VALIDATORS: u8 = 7;
 /// Namespace of restart notices.
 pub const RESTART: u8 = 8;
 /// Namespace of recoveries.
-pub const RECOVERY: u8 = 9;
+pub const RECOVERY: u8 = 12;
 
 const ORGANISATION_CONTEXT: HashContext = HashContext::new("certchain v1 organisation code");
 

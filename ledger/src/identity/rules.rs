@@ -295,9 +295,11 @@ impl Run<'_> {
         let actor = self.account(&authority)?;
         active(&actor)?;
         self.signed_by_account(0, &actor)?;
-        // A registrar too may stop its own keys at once; who stays in office is for governance.
         if authority == subject {
-            return self.new_status(subject, actor, IdentityStatus::Suspended, reason);
+            // Any key stops its own account at once. A registrar rotates instead: who is in office
+            // is for governance, and somebody must be.
+            let own = self.subject(&subject)?;
+            return self.new_status(subject, own, IdentityStatus::Suspended, reason);
         }
         let any = may(actor.kind, Act::SuspendIdentities);
         if !any && !may(actor.kind, Act::SuspendDraftedIdentities) {
@@ -318,7 +320,7 @@ impl Run<'_> {
         let authority = address(&m.authority, "authority")?;
         let reason = reason(m.reason)?;
         self.actor(&authority, Act::ReinstateIdentities, 0)?;
-        let record = self.account(&subject)?;
+        let record = self.subject(&subject)?;
         not_ended(&record)?;
         if record.present.status != IdentityStatus::Suspended {
             return Err(Refusal::new(Code::NotSuspended).into());

@@ -33,7 +33,10 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::KindNotHere
         | C::WrongRecipient
         | C::BadProof
-        | C::NoConflict => Code::InvalidArgument,
+        | C::NoConflict
+        | C::NoChange
+        | C::BadExecutionHeight
+        | C::BadParameters => Code::InvalidArgument,
         C::BadSignature | C::MissingSigner | C::SurplusSigner | C::WrongKey => {
             Code::Unauthenticated
         }
@@ -56,7 +59,12 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::PresentationExpired
         | C::StaleCheckpoint
         | C::OldEpoch
-        | C::Frozen => Code::FailedPrecondition,
+        | C::Frozen
+        | C::VotingEnded
+        | C::LastRegistrar
+        | C::FixedParameter
+        | C::ApprovalsLapsed
+        | C::NoOffer => Code::FailedPrecondition,
         C::Replayed
         | C::TagTaken
         | C::KeyTaken
@@ -64,13 +72,17 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::ClaimTaken
         | C::CertificateTaken
         | C::PresentationUsed
-        | C::OldAnchor => Code::AlreadyExists,
+        | C::OldAnchor
+        | C::AlreadyVoted => Code::AlreadyExists,
         C::UnknownAccount
         | C::UnknownDevice
         | C::UnknownCertificate
         | C::UnknownType
-        | C::UnknownChain => Code::NotFound,
-        C::MempoolFull | C::Quota => Code::ResourceExhausted,
+        | C::UnknownChain
+        | C::UnknownProposal => Code::NotFound,
+        C::MempoolFull | C::Quota | C::TooManyProposals | C::TooManyOffers => {
+            Code::ResourceExhausted
+        }
         C::Unavailable => Code::Unavailable,
     }
 }

@@ -96,6 +96,7 @@ fn genesis() -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }

@@ -139,6 +139,7 @@ TIMERS = Struct(
     anchor_blocks=U64,
     recovery_wait_ms=U64,
 )
+GOVERNANCE = Struct(threshold_percent=U64, voting_period_ms=U64, open_proposals=U64)
 FIELD = Struct(
     name=Text(),
     title=Text(),
@@ -176,6 +177,7 @@ GENESIS = Struct(
     limits=LIMITS,
     timers=TIMERS,
     tag_key_version=U32,
+    governance=GOVERNANCE,
 )
 MEMBER = Struct(
     name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY, listen=Text()
@@ -237,3 +239,45 @@ RESTART_NOTICE = Versioned(
     RECORD_VERSION, Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
 )
 PARAMETERS = Struct(limits=LIMITS, timers=TIMERS, tag_key_version=U32)
+
+# Governance.
+
+VOTER = Struct(epoch=U64, validator=U16, vote_key=KEY)
+TYPES_OF = Struct(agency=HASH, types=List(Text()))
+CHANGE = Enum(
+    AccreditAgency=TYPES_OF,
+    WithdrawAccreditation=TYPES_OF,
+    AppointRegistrar=Struct(address=HASH),
+    DismissRegistrar=Struct(address=HASH),
+    SetParameters=Struct(limits=LIMITS, timers=TIMERS, governance=GOVERNANCE),
+    SetTagKeyVersion=Struct(version=U32),
+)
+PROPOSAL_STATE = Enum(
+    Open=None,
+    Accepted=Struct(height=U64),
+    Rejected=Struct(height=U64),
+    Executed=None,
+    Expired=None,
+    Failed=Struct(code=U16),
+)
+PROPOSAL = Versioned(
+    RECORD_VERSION,
+    Struct(
+        proposer=VOTER,
+        change=CHANGE,
+        opened_height=U64,
+        opened_time=U64,
+        ends=U64,
+        execution_height=U64,
+        votes=List(Struct(voter=VOTER, approve=Bool(), height=U64, time=U64)),
+        state=PROPOSAL_STATE,
+    ),
+)
+RULES = Versioned(RECORD_VERSION, Struct(rules=GOVERNANCE))
+PROPOSALS = Versioned(RECORD_VERSION, Struct(ids=List(HASH)))
+OFFERS = Versioned(
+    RECORD_VERSION,
+    Struct(offers=List(Struct(proposal=HASH, height=U64, types=List(Text())))),
+)
+REGISTRARS = Versioned(RECORD_VERSION, Struct(addresses=List(HASH)))
+TYPES = Versioned(RECORD_VERSION, Struct(names=List(Text())))

@@ -5,6 +5,9 @@
 use certchain_fuzz::{Decoder, canonical, coded, evidence};
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
+    governance::{
+        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+    },
     history::HistoryProof,
     identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord},
     merkle::MerkleProof,
@@ -47,6 +50,24 @@ const DECODERS: &[Decoder] = &[
     }),
     ("anchor record", |bytes| {
         Some(AnchorRecord::decode(bytes).ok()?.encode())
+    }),
+    ("rules of voting", |bytes| {
+        Some(RulesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("proposal", |bytes| {
+        Some(ProposalRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of proposals", |bytes| {
+        Some(ProposalList::decode(bytes).ok()?.encode())
+    }),
+    ("offers", |bytes| {
+        Some(OffersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("registrars", |bytes| {
+        Some(RegistrarsRecord::decode(bytes).ok()?.encode())
+    }),
+    ("names of types", |bytes| {
+        Some(TypesRecord::decode(bytes).ok()?.encode())
     }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))

@@ -143,6 +143,7 @@ fn genesis(n: usize) -> Genesis {
         },
         timers: timers(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .expect("a good genesis")
 }

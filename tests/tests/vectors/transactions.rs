@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     golden::{check, hex},
+    governance,
     scenario::{
         AGENCY, HOLDER, NEW_HOLDER, REGISTRAR, VOTE, address, body, register, registration, secret,
         signed,
@@ -24,10 +25,11 @@ use crate::{
     side_chains,
 };
 
-/// Every kind with its signers in order; those of side chains come last.
+/// Every kind with its signers in order: those of identities, of side chains, of governance.
 pub fn kinds() -> Vec<(Kind, Vec<u8>)> {
     let mut kinds = kinds_of_main();
     kinds.extend(side_chains::kinds());
+    kinds.extend(governance::kinds());
     kinds
 }
 
@@ -269,6 +271,9 @@ fn message(kind: &Kind) -> (&'static str, Value) {
         | Kind::RecordCheck(_)
         | Kind::SubmitAnchor(_)
         | Kind::ReportConflict(_) => side_chains::message(kind),
+        Kind::Propose(_) | Kind::Vote(_) | Kind::AcceptAccreditation(_) => {
+            governance::message(kind)
+        }
     }
 }
 
