@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "certchain/v1/transaction_service.proto",
     "certchain/v1/chain_service.proto",
     "certchain/v1/certificate_service.proto",
+    "certchain/v1/governance_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -119,6 +119,9 @@ fn help_tells_commands_and_exit_codes() {
     assert!(text(&place.run(&["--version"]).stdout).starts_with("certchain "));
 }
 
+/// Something that a proposal could be named.
+const ID: &str = "abababababababababababababababababababababababababababababababab";
+
 #[test]
 fn mistakes_in_the_command_line_are_exit_code_2() {
     let place = Place::new();
@@ -147,6 +150,29 @@ fn mistakes_in_the_command_line_are_exit_code_2() {
         &["chain", "tx", "abc", "--node", "http://127.0.0.1:1"],
         &["chain", "block", "--verify", "--node", "http://127.0.0.1:1"],
         &["chain", "status", "--timeout", "0"],
+        &["governance"],
+        &["governance", "vote", "abc", "--approve", "--vote-key", "k"],
+        &["governance", "vote", ID, "--vote-key", "k"],
+        &[
+            "governance",
+            "vote",
+            ID,
+            "--approve",
+            "--reject",
+            "--vote-key",
+            "k",
+        ],
+        &["governance", "vote", ID, "--approve"],
+        &[
+            "governance",
+            "propose",
+            "--vote-key",
+            "k",
+            "tag-key-version",
+            "2",
+        ],
+        &["governance", "accept", ID],
+        &["governance", "show", ID, "--verify"],
         &["completions", "tcsh"],
     ] {
         let output = place.run(arguments);

@@ -13,6 +13,7 @@ use crate::{
     document::Document,
     error::{ConfigError, ContentError, Problem},
     genesis_file,
+    governance::Governance,
     names::{Name, OrganisationCode, Title},
     parameters::{self, Limits, Timers},
 };
@@ -109,6 +110,8 @@ pub struct GenesisContent {
     /// Version of the key with which the information centres make the tags of identities, from 1.
     /// They share the key itself, which stands nowhere here.
     pub tag_key_version: u32,
+    /// How main votes.
+    pub governance: Governance,
 }
 
 /// A checked genesis. Reads like its [`GenesisContent`].
@@ -247,8 +250,7 @@ fn check(content: &GenesisContent) -> Result<(), ContentError> {
     check_accounts(content)?;
     catalogue::check(&content.catalogue)?;
     check_may_issue(content)?;
-    content.limits.check()?;
-    content.timers.check(&content.limits)?;
+    parameters::check(&content.limits, &content.timers, &content.governance)?;
     parameters::check_tag_key_version(content.tag_key_version)
 }
 

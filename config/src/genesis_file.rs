@@ -9,6 +9,7 @@ use crate::{
     document::Document,
     error::{ConfigError, Problem},
     genesis::{GenesisAgency, GenesisContent, GenesisRegistrar, GenesisValidator},
+    governance::Governance,
     names::{Name, OrganisationCode, Title},
     parameters::{Limits, Timers},
 };
@@ -22,6 +23,7 @@ struct RawGenesis {
     tag_key_version: u32,
     limits: Limits,
     timers: Timers,
+    governance: Governance,
     validators: Vec<RawValidator>,
     registrars: Vec<RawRegistrar>,
     agencies: Vec<RawAgency>,
@@ -146,6 +148,7 @@ pub(crate) fn read(document: &Document) -> Result<GenesisContent, ConfigError> {
         limits: raw.limits,
         timers: raw.timers,
         tag_key_version: raw.tag_key_version,
+        governance: raw.governance,
     })
 }
 
@@ -245,6 +248,7 @@ pub(crate) fn write(content: &GenesisContent) -> String {
         tag_key_version: content.tag_key_version,
         limits: content.limits.clone(),
         timers: content.timers.clone(),
+        governance: content.governance.clone(),
         validators: content.validators.iter().map(write_validator).collect(),
         registrars: content.registrars.iter().map(write_registrar).collect(),
         agencies: content.agencies.iter().map(write_agency).collect(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     document::Document,
     error::{ConfigError, ContentError, Problem},
+    governance::Governance,
 };
 
 /// How much a chain takes.
@@ -58,17 +59,20 @@ pub struct Timers {
     pub anchor_interval_ms: u64,
     /// After how many side blocks a validator anchors the last one at once.
     pub anchor_blocks: u64,
+    /// How long the old keys of an account may object to its recovery.
+    pub recovery_wait_ms: u64,
 }
 
-/// A file with limits and timers for a new genesis; what is left out has its defaults, a table that
+/// A file with limits, timers and rules of voting, for a new genesis or for a proposal; what is left out has its defaults, a table that
 /// is there is complete.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// How much the chain takes.
     pub limits: Limits,
     /// When it does what.
     pub timers: Timers,
+    /// How it votes.
+    pub governance: Governance,
     /// Version of the key that makes the tags of identities.
     pub tag_key_version: u32,
 }
@@ -78,6 +82,7 @@ impl Default for Parameters {
         Self {
             limits: Limits::default(),
             timers: Timers::default(),
+            governance: Governance::default(),
             tag_key_version: 1,
         }
     }
@@ -89,20 +94,59 @@ impl Parameters {
     /// # Errors
     /// If a value is missing, out of range, or contradicts another.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_over(file, Self::default())
+    }
+
+    /// Reads a file; a table that is left out is that of `otherwise`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_over(file: &Path, otherwise: Self) -> Result<Self, ConfigError> {
+        /// As it stands in the file.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Raw {
+            limits: Option<Limits>,
+            timers: Option<Timers>,
+            governance: Option<Governance>,
+            tag_key_version: Option<u32>,
+        }
         let document = Document::read(file)?;
-        let parameters: Self = document.parse()?;
-        let checked = parameters.limits.check();
-        checked
-            .and_then(|()| parameters.timers.check(&parameters.limits))
-            .and_then(|()| check_tag_key_version(parameters.tag_key_version))
-            .map_err(|error| document.refuse_content(error))?;
+        let raw: Raw = document.parse()?;
+        let parameters = Self {
+            limits: raw.limits.unwrap_or(otherwise.limits),
+            timers: raw.timers.unwrap_or(otherwise.timers),
+            governance: raw.governance.unwrap_or(otherwise.governance),
+            tag_key_version: raw.tag_key_version.unwrap_or(otherwise.tag_key_version),
+        };
+        check(
+            &parameters.limits,
+            &parameters.timers,
+            &parameters.governance,
+        )
+        .and_then(|()| check_tag_key_version(parameters.tag_key_version))
+        .map_err(|error| document.refuse_content(error))?;
         Ok(parameters)
     }
 }
 
+/// Checks a whole table of parameters, of a genesis or of a proposal.
+///
+/// # Errors
+/// The first value that is out of range or contradicts another, by its key.
+pub fn check(
+    limits: &Limits,
+    timers: &Timers,
+    governance: &Governance,
+) -> Result<(), ContentError> {
+    limits.check()?;
+    timers.check(limits)?;
+    governance.check()
+}
+
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(crate) const DAY: u64 = 24 * HOUR;
 
 /// Longest transaction window: ids of that time are kept in memory or close to it.
 const MAX_WINDOW_MS: u64 = 7 * DAY;
@@ -132,6 +176,7 @@ impl Default for Timers {
             side_heartbeat_ms: HOUR,
             anchor_interval_ms: 5_000,
             anchor_blocks: 50,
+            recovery_wait_ms: 7 * DAY,
             staleness_ms: 60_000,
             clock_bound_ms: 2_000,
             clock_bound_cap_ms: 30_000,
@@ -141,7 +186,7 @@ impl Default for Timers {
     }
 }
 
-fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), ContentError> {
+pub(crate) fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), ContentError> {
     if (min..=max).contains(&value) {
         return Ok(());
     }
@@ -149,6 +194,14 @@ fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), ContentError>
         key,
         Problem::OutOfRange { value, min, max },
     ))
+}
+
+/// A share of the validators: more than half, or 0 for a quorum.
+pub(crate) fn rule_percent(key: &str, value: u64) -> Result<(), ContentError> {
+    if value == 0 {
+        return Ok(());
+    }
+    within(key, value, 51, 100)
 }
 
 /// Versions count from 1; 0 stands for accounts of genesis, which have no tag.
@@ -259,6 +312,12 @@ impl Timers {
             DAY,
         )?;
         within("timers.anchor_blocks", self.anchor_blocks, 1, 1_000_000)?;
+        within(
+            "timers.recovery_wait_ms",
+            self.recovery_wait_ms,
+            1_000,
+            365 * DAY,
+        )?;
         within("timers.staleness_ms", self.staleness_ms, 300, 30 * DAY)?;
         within(
             "timers.clock_bound_ms",

@@ -15,7 +15,7 @@ use certchain_proto::{
 };
 
 use crate::{
-    identity::RestartNoticeRecord,
+    identity::{IdentityVersion, RestartNoticeRecord},
     parameters::ChainParameters,
     receipt::{Receipt, lines_root},
     refusal::Refusal,
@@ -86,6 +86,19 @@ pub trait Application: Send + Sync + std::fmt::Debug {
         block: &BlockContext<'_>,
         transaction: &Transaction,
     ) -> Result<Effects, Stop>;
+
+    /// What the end of a block writes, after all its transactions: `view` is the state that they
+    /// left. It has no receipt, so what it decides stands in the state.
+    ///
+    /// # Errors
+    /// If the state cannot be read; nothing else makes it fail.
+    fn end_block(
+        &self,
+        _view: &dyn StateView,
+        _block: &BlockContext<'_>,
+    ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// What a transaction that succeeds changes.
@@ -117,9 +130,15 @@ pub enum Topic {
     Checked,
     /// Checks that the address made.
     Checks,
+    /// Proposals, under [`Topic::NOBODY`].
+    Proposals,
 }
 
 impl Topic {
+    /// The owner of lists that belong to the chain itself. No account has this address: it would
+    /// take a key whose hash is zero.
+    pub const NOBODY: Address = Address::from_bytes([0; 32]);
+
     /// The byte in database keys.
     pub const fn number(self) -> u8 {
         match self {
@@ -127,6 +146,7 @@ impl Topic {
             Self::Issued => 2,
             Self::Checked => 3,
             Self::Checks => 4,
+            Self::Proposals => 5,
         }
     }
 }
@@ -282,6 +302,28 @@ pub fn check_signed_by(
     Err(Refusal::about(code, format!("signature {place}")))
 }
 
+/// Checks that one of the keys of an account has signed at its place.
+///
+/// # Errors
+/// `WrongKey` if another key stands there, `MissingSigner` if one of them stands elsewhere.
+pub fn check_signed_for(
+    transaction: &Transaction,
+    place: usize,
+    account: &IdentityVersion,
+) -> Result<(), Refusal> {
+    match transaction.witnesses().get(place) {
+        Some(witness) if account.signs(&witness.public_key) => Ok(()),
+        _ => {
+            let elsewhere = |w: &Witness| account.signs(&w.public_key);
+            let code = match transaction.witnesses().iter().any(elsewhere) {
+                true => Code::MissingSigner,
+                false => Code::WrongKey,
+            };
+            Err(Refusal::about(code, format!("signature {place}")))
+        }
+    }
+}
+
 /// Whether a kind may stand in a side block whose checkpoint is older than the staleness bound: what
 /// ends or checks certificates, and notices of restarted validators.
 pub const fn runs_when_stale(kind: &Kind) -> bool {
@@ -306,7 +348,8 @@ pub struct BlockEffects {
     pub index: Vec<(u32, u32, IndexEntry)>,
 }
 
-/// Runs a block whose transactions have been evaluated alone on `view`, the state before it.
+/// Runs a block whose transactions have been evaluated alone on `view`, the state before it, and
+/// then what its end decides. Every execution goes this way: of drafts, checks, replays and audits.
 ///
 /// # Errors
 /// If the state cannot be read.
@@ -358,6 +401,8 @@ pub fn run_block(
             }
         }
     }
+    let last = application.end_block(&overlay, block)?;
     done.writes = overlay.changed.into_iter().collect();
+    done.writes.extend(last);
     Ok(done)
 }

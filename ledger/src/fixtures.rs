@@ -101,8 +101,12 @@ impl Network {
             agencies: vec![an_agency(&agency, 0), an_agency(&other_agency, 1)],
             catalogue: Vec::new(),
             limits,
-            timers: Timers::default(),
+            timers: Timers {
+                recovery_wait_ms: 60_000,
+                ..Timers::default()
+            },
             tag_key_version: 1,
+            governance: certchain_config::Governance::default(),
         })
         .unwrap();
         Self {
@@ -221,7 +225,7 @@ mod on_disk {
     use crate::{
         chain::{Chain, ChainOptions, ChainRules, CheckedBlock, Committed, Draft, Executed},
         genesis::GenesisBlock,
-        identity::IdentityApplication,
+        governance::GovernanceApplication,
         signatures::VerifiedTransaction,
         store::{Store, StoreOptions},
     };
@@ -245,7 +249,7 @@ mod on_disk {
 
     pub(crate) fn open(path: &Path, genesis: &GenesisBlock) -> Chain {
         let store = Store::open(path, &small()).unwrap();
-        let rules = ChainRules::main(IdentityApplication);
+        let rules = ChainRules::main(GovernanceApplication);
         Chain::open(store, NAME, genesis, rules, ChainOptions::default()).unwrap()
     }
 

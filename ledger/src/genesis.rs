@@ -1,6 +1,9 @@
 //! The genesis block. Nobody signs it: every node computes it from the genesis file.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use certchain_config::Genesis;
 use certchain_proto::{
@@ -16,6 +19,7 @@ use certchain_proto::{
 
 use crate::{
     evidence::SealedHeader,
+    governance::{self, RegistrarsRecord, RulesRecord, TypesRecord},
     history::History,
     identity::{IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, keys},
     merkle,
@@ -219,10 +223,23 @@ fn leaves(genesis: &Genesis, parameters: &ChainParameters) -> BTreeMap<StateKey,
                 encryption_key,
                 status: IdentityStatus::Active,
                 reason: 0,
+                devices: Vec::new(),
             },
         };
         set(keys::identity(&address), &record.encode());
         set(keys::organisation(code.as_str()), address.as_bytes());
     }
+    let rules = RulesRecord {
+        rules: genesis.governance.clone(),
+    };
+    set(governance::keys::rules(), &rules.encode());
+    let addresses = genesis.registrars.iter().map(|r| r.address()).collect();
+    let registrars = RegistrarsRecord { addresses };
+    set(governance::keys::registrars(), &registrars.encode());
+    let names: BTreeSet<_> = genesis.catalogue.iter().map(|t| t.name.as_str()).collect();
+    let types = TypesRecord {
+        names: names.into_iter().map(str::to_owned).collect(),
+    };
+    set(governance::keys::types(), &types.encode());
     leaves
 }

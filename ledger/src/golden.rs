@@ -31,6 +31,7 @@ fn version() -> IdentityVersion {
         encryption_key: [6; 32],
         status: IdentityStatus::Suspended,
         reason: 7,
+        devices: vec![[8; 32]],
     }
 }
 
@@ -54,13 +55,15 @@ fn record() -> IdentityRecord {
 fn records_of_the_state() {
     let rep = |byte: &str| byte.repeat(32);
     let version_hex = format!(
-        "02000000{}{}{}{}{}{}",
+        "02000000{}{}{}{}{}{}{}{}",
         "0300000000000000",
         "0400000000000000",
         rep("05"),
         rep("06"),
         "01000000",
-        "0700"
+        "0700",
+        "0100000000000000",
+        rep("08")
     );
     let past = PastVersion {
         version: version(),
@@ -103,7 +106,7 @@ fn records_of_the_state() {
     let expected = format!("0101000000000000000200{}0400000000000000", rep("03"));
     assert_eq!(hex::encode(notice.encode()), expected);
     let parameters = codec::encode(&ChainParameters::default());
-    assert_eq!(parameters.len(), 18 * 8 + 4);
+    assert_eq!(parameters.len(), 19 * 8 + 4);
     assert_eq!(
         ChainParameters::decode(&parameters),
         Ok(ChainParameters::default())
@@ -154,10 +157,10 @@ fn hashes_and_roots() {
         "21ce05792f3edc5b6af4ced40ff0f8ae8823c21823ad06be86980e21cfb0573a",
         "0780efd8d15db8763bbb66e736ec8ccd3d9e9d21c96474af64fcdc9afce15d45",
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
-        "364c4657390669b2af4262063e1e1d57ad1f323f988ed561931876e1004ddc11",
-        "0635f18fbe3eaf55f0317b2866adbe88d49b6b3f25b6d1a843fbe4b6e483f479",
-        "65e12f948bc8381d053ca9f824b5cd402a9ce5ffe41ab395fbc03f905d210de5",
-        "805f3f2100ba93ae3a746ea1560ea781afd5d26cd90a75dba6a1cf65eab6e984",
+        "ac9c4b91312b7a053055b4be6a211cd825de062e63291a8d944d32f7613eaa77",
+        "014fae9147f826360e8b64f1228b6a8d5d16ccfb5e705eba65b382abef828479",
+        "9891c6eab784d3f81a0f0dabe6cbde8c647ad7fcfd7ba5d86ed0c2dcda5a11ea",
+        "ecfae3d459249658ec79d59ed6c59e62a680cf2bc5daabcc787b225c9a1669ed",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

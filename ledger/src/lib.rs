@@ -24,6 +24,7 @@
 pub mod evidence;
 pub mod execution;
 pub mod genesis;
+pub mod governance;
 pub mod history;
 pub mod identity;
 pub mod mempool;

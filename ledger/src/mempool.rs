@@ -89,6 +89,7 @@ fn sender(transaction: &Transaction) -> Sender {
     let authority = match transaction.kind() {
         Kind::RegisterIdentity(_)
         | Kind::RecoverKey(_)
+        | Kind::DecideRecovery(_)
         | Kind::SuspendIdentity(_)
         | Kind::ReinstateIdentity(_)
         | Kind::RevokeIdentity(_)
@@ -96,12 +97,19 @@ fn sender(transaction: &Transaction) -> Sender {
         | Kind::IssueBatch(_)
         | Kind::RevokeCertificate(_) => true,
         Kind::RotateKey(_)
+        | Kind::AddDevice(_)
+        | Kind::RemoveDevice(_)
+        | Kind::ObjectToRecovery(_)
+        | Kind::CompleteRecovery(_)
         | Kind::RestartNotice(_)
         | Kind::AcceptCertificate(_)
         | Kind::DeclineCertificate(_)
         | Kind::RecordCheck(_)
         | Kind::SubmitAnchor(_)
-        | Kind::ReportConflict(_) => false,
+        | Kind::ReportConflict(_)
+        | Kind::Propose(_)
+        | Kind::Vote(_)
+        | Kind::AcceptAccreditation(_) => false,
     };
     Sender { key, authority }
 }

@@ -83,7 +83,10 @@ pub const fn advice(code: Code) -> &'static str {
         Code::MempoolFull => "the mempool is full; try again after the next block",
         Code::Quota => "your share of the mempool is used up; wait for receipts, then go on",
         Code::UnknownAccount => "an address is not registered; register it first",
-        Code::WrongKey => "the signing key is not the account's present key; sign with that one",
+        Code::WrongKey => {
+            "the signing key is none of the account's present keys, or not its main key where that is \
+             needed; sign with the right one"
+        }
         Code::Suspended => "the account is suspended; ask a registrar",
         Code::Revoked => "the account is revoked for good; register a new one",
         Code::NotEntitled => "the account is not of the kind that may do this; use one that is",
@@ -126,6 +129,44 @@ pub const fn advice(code: Code) -> &'static str {
         Code::OldEpoch => "the block is not of the side chain's present epoch; anchor a later one",
         Code::BadProof => "a certificate or proof does not hold; build it again from the chain",
         Code::Frozen => "the side chain is frozen; governance must name the block that lives",
+        Code::Ended => {
+            "the account has ended: its holder died, or the company or office was closed"
+        }
+        Code::RecoveryOpen => {
+            "a recovery of the account is open; object to it, or wait until it is decided"
+        }
+        Code::NoRecovery => "no recovery of the account is open at this stage; look the account up",
+        Code::RecoveryNotDue => "the old keys may still object; wait until the recovery is due",
+        Code::TooManyDevices => "the account has as many devices as it may; remove one",
+        Code::UnknownDevice => {
+            "the key is not that of a device of the account; look the account up"
+        }
         Code::NoConflict => "both headers can be of one chain; nothing is to be frozen",
+        Code::UnknownProposal => "no proposal has this id; list the proposals",
+        Code::VotingEnded => {
+            "the proposal is decided or its voting period is over; propose it again if it is needed"
+        }
+        Code::AlreadyVoted => "this validator has voted on the proposal; a vote stands",
+        Code::TooManyProposals => {
+            "too many proposals are open or due; wait until earlier ones are decided"
+        }
+        Code::BadExecutionHeight => {
+            "the execution height is not above the block or too far above it; choose another"
+        }
+        Code::NoChange => "the change would change nothing; look at what is in force",
+        Code::LastRegistrar => "no active registrar would be left; appoint another one first",
+        Code::FixedParameter => "this parameter cannot be changed by vote; keep its present value",
+        Code::BadParameters => {
+            "the parameters are out of range or contradict each other; mend them"
+        }
+        Code::ApprovalsLapsed => {
+            "too few of those who approved still vote on main; propose it again"
+        }
+        Code::NoOffer => {
+            "no accreditation of this proposal waits for the agency; look the proposal up"
+        }
+        Code::TooManyOffers => {
+            "too many accreditations or types; let the agency accept what waits, or withdraw some"
+        }
     }
 }

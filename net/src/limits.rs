@@ -29,7 +29,7 @@ pub const DIRECT_IN_BYTES: usize = 8 * MIB;
 /// Direct messages of one peer on one channel that are read in a second, and as many besides after a
 /// pause: several times what consensus says at its fastest. Whoever sends more is read no faster, so
 /// that a flood costs the flooder's time.
-pub const DIRECT_IN_RATE: usize = 2_000;
+pub const DIRECT_IN_RATE: usize = 1_000;
 /// Gossip messages of one forwarder that wait for the application; beyond it they are dropped.
 pub const GOSSIP_IN_MESSAGES: usize = 256;
 /// Their bytes.

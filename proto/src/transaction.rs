@@ -12,7 +12,7 @@ use crate::{
     signature::Signature,
     wire::v1::{
         CertificateDraft, Code, SignedTransaction, TransactionBody, TransactionSignature,
-        encrypted_fields::Content, transaction_body::Kind,
+        encrypted_fields::Content, propose::Change, transaction_body::Kind,
     },
 };
 
@@ -263,9 +263,25 @@ fn text_is_normal(body: &TransactionBody) -> bool {
             issue.certificate.as_ref().is_none_or(draft_is_normal)
         }
         Some(Kind::IssueBatch(batch)) => batch.certificates.iter().all(draft_is_normal),
+        Some(Kind::Propose(propose)) => match &propose.change {
+            Some(Change::AccreditAgency(m)) => m.types.iter().all(|name| is_nfc(name)),
+            Some(Change::WithdrawAccreditation(m)) => m.types.iter().all(|name| is_nfc(name)),
+            Some(
+                Change::AppointRegistrar(_)
+                | Change::DismissRegistrar(_)
+                | Change::SetParameters(_)
+                | Change::SetTagKeyVersion(_),
+            )
+            | None => true,
+        },
         Some(
             Kind::RotateKey(_)
             | Kind::RecoverKey(_)
+            | Kind::AddDevice(_)
+            | Kind::RemoveDevice(_)
+            | Kind::ObjectToRecovery(_)
+            | Kind::DecideRecovery(_)
+            | Kind::CompleteRecovery(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
             | Kind::RevokeIdentity(_)
@@ -275,7 +291,9 @@ fn text_is_normal(body: &TransactionBody) -> bool {
             | Kind::RevokeCertificate(_)
             | Kind::RecordCheck(_)
             | Kind::SubmitAnchor(_)
-            | Kind::ReportConflict(_),
+            | Kind::ReportConflict(_)
+            | Kind::Vote(_)
+            | Kind::AcceptAccreditation(_),
         )
         | None => true,
     }

@@ -293,7 +293,7 @@ class World:
             registrar=bytes(32), organisation_code="", attribute_root=bytes(32), tag=bytes(32),
             tag_key_version=0, may_issue=[], present=dict(
                 sequence=0, from_height=0, from_time=NOW, public_key=signer(seed)[1],
-                encryption_key=b"\7" * 32, status="Active", reason=0)))
+                encryption_key=b"\7" * 32, status="Active", reason=0, devices=[])))
 
     def encode(self, **other):
         return encode(packs.PACK, {**self.pack, **other})

@@ -256,6 +256,7 @@ def check_records():
     kinds = {
         "identity": formats.IDENTITY_RECORD,
         "past_version": formats.PAST_VERSION,
+        "recovery": formats.RECOVERY,
         "restart_notice": formats.RESTART_NOTICE,
         "parameters": formats.PARAMETERS,
     }
@@ -272,7 +273,32 @@ def check_records():
     same("rotated key", keys["rotated_key"], chain.rotated_key(person))
     same("parameters key", keys["parameters"], chain.PARAMETERS_KEY)
     same("validators key", keys["validators"], chain.VALIDATORS_KEY)
+    same("recovery key", keys["recovery"], chain.recovery_key(person))
     same("restart key", keys["restart_epoch_3_validator_2"], chain.restart_key(3, 2))
+
+
+def check_governance():
+    vectors = load("governance.json")
+    kinds = {
+        "proposal": formats.PROPOSAL,
+        "rules": formats.RULES,
+        "proposals": formats.PROPOSALS,
+        "offers": formats.OFFERS,
+        "registrars": formats.REGISTRARS,
+        "types": formats.TYPES,
+    }
+    for vector in vectors["records"]:
+        encoded = structure(vector["record"], kinds[vector["record"]], vector)
+        same(vector["record"], vector["value_hash"], proofs.value_hash(encoded))
+    keys = vectors["keys"]
+    proposal, vote_key, agency = hexes([keys[n] for n in ("proposal_id", "vote_key", "agency")])
+    same("rules key", keys["rules"], chain.RULES_KEY)
+    same("proposal key", keys["proposal"], chain.proposal_key(proposal))
+    same("open key", keys["open"], chain.open_key(vote_key))
+    same("due key", keys["due_258"], chain.due_key(258))
+    same("offers key", keys["offers"], chain.offers_key(agency))
+    same("registrars key", keys["registrars"], chain.REGISTRARS_KEY)
+    same("types key", keys["types"], chain.TYPES_KEY)
 
 
 def check_people():

@@ -72,6 +72,7 @@ def main():
     every("consensus", "consensus")
 
     every("ledger", "records")
+    every("ledger", "governance")
     every("ledger", "receipts")
     every("ledger", "side_chains", lambda name: name.startswith(("records", "creation", "anchor")))
     every("ledger", "certificates", lambda name: name.startswith("batch"))

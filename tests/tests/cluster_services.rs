@@ -23,9 +23,10 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "certchain.v1.CertificateService",
     "certchain.v1.ChainService",
+    "certchain.v1.GovernanceService",
     "certchain.v1.IdentityService",
     "certchain.v1.TransactionService",
 ];

@@ -23,8 +23,11 @@ use certchain_consensus::{
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     execution::Application as _,
+    governance::{
+        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+    },
     history::HistoryProof,
-    identity::{IdentityRecord, PastVersion, RestartNoticeRecord, keys},
+    identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord, keys},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
@@ -143,6 +146,24 @@ const CANONICAL: &[Decoder] = &[
     ("check record", |bytes| {
         Some(CheckRecord::decode(bytes).ok()?.encode())
     }),
+    ("rules of voting", |bytes| {
+        Some(RulesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("proposal", |bytes| {
+        Some(ProposalRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of proposals", |bytes| {
+        Some(ProposalList::decode(bytes).ok()?.encode())
+    }),
+    ("offers", |bytes| {
+        Some(OffersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("registrars", |bytes| {
+        Some(RegistrarsRecord::decode(bytes).ok()?.encode())
+    }),
+    ("names of types", |bytes| {
+        Some(TypesRecord::decode(bytes).ok()?.encode())
+    }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))
     }),
@@ -178,6 +199,9 @@ const CANONICAL: &[Decoder] = &[
     }),
     ("bare address", |bytes| {
         Some(Address::from_slice(bytes)?.as_bytes().to_vec())
+    }),
+    ("recovery", |bytes| {
+        Some(RecoveryRecord::decode(bytes).ok()?.encode())
     }),
 ];
 
@@ -304,6 +328,7 @@ static ENCODINGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         "certificates.json",
         "consensus.json",
         "genesis.json",
+        "governance.json",
         "packs.json",
         "presentations.json",
         "queries.json",

@@ -3,11 +3,14 @@
 //! identity was altered.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "side_chains/accreditation.rs"]
+mod accreditation;
+
 use std::{path::Path, sync::Arc};
 
 use certchain_config::{
-    CertificateType, Genesis, GenesisAgency, GenesisContent, GenesisRegistrar, GenesisValidator,
-    Limits, Name, OrganisationCode, SideChain, Timers, Title,
+    CertificateType, Field, FieldKind, Genesis, GenesisAgency, GenesisContent, GenesisRegistrar,
+    GenesisValidator, Limits, Name, OrganisationCode, SideChain, Timers, Title,
 };
 use certchain_ledger::{
     audit::{self, AnchorReport, AuditOptions, AuditReport, AuditRules},
@@ -77,10 +80,23 @@ fn genesis() -> Genesis {
             encryption_key: encryption_key(2),
             may_issue: Vec::new(),
         }],
-        catalogue: Vec::<CertificateType>::new(),
+        catalogue: vec![CertificateType {
+            chain: SideChain::Degree,
+            name: Name::parse("degree").unwrap(),
+            title: title("Degree"),
+            validity_days: None,
+            fields: vec![Field {
+                name: Name::parse("subject").unwrap(),
+                title: title("Subject"),
+                kind: FieldKind::Text,
+                max_bytes: 100,
+                required: true,
+            }],
+        }],
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }

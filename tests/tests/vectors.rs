@@ -22,6 +22,8 @@ mod consensus;
 mod genesis;
 #[path = "vectors/golden.rs"]
 mod golden;
+#[path = "vectors/governance.rs"]
+mod governance;
 #[path = "vectors/hashes.rs"]
 mod hashes;
 #[path = "vectors/packs.rs"]

@@ -480,7 +480,7 @@ fn a_certificate_is_shown_as_a_picture_and_checked() {
         certificate_type: &degree,
         field_root: FieldRoot::from_slice(&issued.draft.field_root).unwrap(),
         holder: holder.address(),
-        holder_key: holder.account().public_key(),
+        holder_keys: std::slice::from_ref(holder.account().public_key()),
         verifier: verifier.address(),
         challenge: Some(b"desk 4"),
         now: NOW,

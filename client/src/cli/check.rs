@@ -156,7 +156,7 @@ pub async fn run(common: &Common, args: CheckArgs) -> CommandResult {
 struct Party {
     status: IdentityStatus,
     kind: i32,
-    key: PublicKey,
+    keys: Vec<PublicKey>,
     may_issue: Option<Vec<String>>,
 }
 
@@ -178,10 +178,12 @@ async fn party(
     if identity.address != address.as_bytes() {
         return Err(wrong(what));
     }
+    let keys = std::iter::once(&identity.public_key).chain(&identity.devices);
+    let keys: Result<Vec<_>, _> = keys.map(|key| PublicKey::from_bytes(key)).collect();
     Ok(Party {
         status: IdentityStatus::from_wire(identity.status).ok_or_else(|| wrong(what))?,
         kind: identity.kind,
-        key: PublicKey::from_bytes(&identity.public_key).map_err(|_| wrong(what))?,
+        keys: keys.map_err(|_| wrong(what))?,
         may_issue: may_issue(&answer),
     })
 }
@@ -265,7 +267,7 @@ async fn online(common: &Common, args: &CheckArgs) -> Result<(Report, i32), Fail
         certificate_type: &known.certificate_type,
         field_root: record.field_root,
         holder,
-        holder_key: &holder_party.key,
+        holder_keys: &holder_party.keys,
         verifier: account.address(),
         challenge: args.challenge.as_ref().map(|given| given.0.as_slice()),
         now: at,

@@ -7,17 +7,23 @@ use certchain_client::{
     transaction::{Draft, reinstate_identity, revoke_identity, rotate_key, suspend_identity},
     wallet::Wallet,
 };
-use certchain_proto::{Address, Height, wire::v1::transaction_body::Kind};
+use certchain_proto::{
+    Address, Height,
+    wire::v1::{IdentityEnd, transaction_body::Kind},
+};
 use clap::{Args, Subcommand};
 
 use super::{
     CommandResult, Stop,
+    devices::{self, AddDeviceArgs, RemoveDeviceArgs},
     exit_code::Exit,
     failure::Failure,
     output::Report,
+    recovery::{self, DecideArgs, WalletArgs},
     registration::{self, DraftArgs, MAIN, RecoverArgs, RegisterArgs, ReviewArgs},
-    session::{Common, Verify, now, passphrase_from},
-    show::{decided, draft_report, identity_report, keys_report, proof_fields},
+    second_signer::SecondSigner,
+    session::{Common, Verify, now},
+    show::{decided, identity_report, keys_report, proof_fields},
 };
 
 /// `certchain identity ...`
@@ -39,19 +45,32 @@ pub enum IdentityCommand {
     Show(ShowArgs),
     /// Show an account's public keys, now or as of a height
     Key(ShowArgs),
-    /// Replace the keys of a wallet's account by new ones
+    /// Replace the main keys of a wallet's account by new ones
+    #[command(visible_alias = "rotate")]
     RotateKey {
         /// The wallet
         #[arg(long, value_name = "FILE")]
         wallet: PathBuf,
     },
+    /// Let another device sign for a wallet's account: makes a wallet for it
+    AddDevice(AddDeviceArgs),
+    /// End a device's right to sign for a wallet's account
+    RemoveDevice(RemoveDeviceArgs),
     /// Draft the recovery of lost keys and sign it as the agency
+    #[command(visible_alias = "recover")]
     RecoverKey(RecoverArgs),
-    /// Suspend an identity
+    /// Object to the recovery of a wallet's account, with any of its keys
+    #[command(name = "object")]
+    Object(WalletArgs),
+    /// Decide a recovery to which an old key objected: signed by a second agency and a registrar
+    DecideRecovery(DecideArgs),
+    /// Put the keys of a recovery in force that is due: signed by the new wallet
+    CompleteRecovery(WalletArgs),
+    /// Suspend an identity: as registrar, as the agency that drafted it, or one's own at once
     Suspend(AuthorityArgs),
     /// Lift a suspension
     Reinstate(AuthorityArgs),
-    /// End an identity for good: signed by agency and registrar
+    /// End an identity for good: fraud, error, death, closing; signed by agency and registrar
     Revoke(RevokeArgs),
 }
 
@@ -72,7 +91,8 @@ pub struct ShowArgs {
 pub struct AuthorityArgs {
     /// The account that it is about
     address: Address,
-    /// The authority's wallet: a registrar's, or the drafting agency's to suspend
+    /// The authority's wallet: a registrar's; to suspend also the drafting agency's, or the account's
+    /// own
     #[arg(long, value_name = "FILE")]
     wallet: PathBuf,
     /// Why, as a number of the network's published list
@@ -91,18 +111,32 @@ pub struct RevokeArgs {
     /// Why, as a number of the network's published list
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     reason: u16,
-    /// The registrar's wallet, if it is at hand: signs and submits at once
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["registrar", "out"])]
-    registrar_wallet: Option<PathBuf>,
-    /// File with the passphrase of the registrar's wallet [default: the same as the agency's]
-    #[arg(long, value_name = "FILE", requires = "registrar_wallet")]
-    registrar_passphrase_file: Option<PathBuf>,
-    /// Address of the registrar that will review the draft
-    #[arg(long, value_name = "ADDRESS", requires = "out")]
-    registrar: Option<Address>,
-    /// Draft to write, for `identity review` and `identity submit`
-    #[arg(long, value_name = "FILE", requires = "registrar")]
-    out: Option<PathBuf>,
+    /// What ends it: revoked (fraud or error), deceased, closed
+    #[arg(long, default_value = "revoked")]
+    end: End,
+    #[command(flatten)]
+    second: SecondSigner,
+}
+
+/// What ends an identity.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum End {
+    /// Fraud or error
+    Revoked,
+    /// The person died
+    Deceased,
+    /// The company or office was closed
+    Closed,
+}
+
+impl From<End> for IdentityEnd {
+    fn from(end: End) -> Self {
+        match end {
+            End::Revoked => Self::Revoked,
+            End::Deceased => Self::Deceased,
+            End::Closed => Self::Closed,
+        }
+    }
 }
 
 /// Runs a command.
@@ -131,6 +165,11 @@ pub async fn run(common: &Common, command: IdentityCommand) -> CommandResult {
             one_authority(common, args, "Reinstated", reinstate_identity).await?
         }
         IdentityCommand::Revoke(args) => revoke(common, args).await?,
+        IdentityCommand::AddDevice(args) => devices::add(common, args).await?,
+        IdentityCommand::RemoveDevice(args) => devices::remove(common, args).await?,
+        IdentityCommand::Object(args) => recovery::object(common, args).await?,
+        IdentityCommand::DecideRecovery(args) => recovery::decide(common, args).await?,
+        IdentityCommand::CompleteRecovery(args) => recovery::complete(common, args).await?,
     };
     common.output().write(report).map_err(Stop::OutputClosed)
 }
@@ -264,35 +303,14 @@ async fn one_authority(
 
 async fn revoke(common: &Common, args: RevokeArgs) -> Result<Report, Failure> {
     let connection = common.connect()?;
-    let registrar = match (&args.registrar_wallet, args.registrar) {
-        (Some(path), _) => Wallet::inspect(path)?.address(),
-        (None, Some(address)) => address,
-        (None, None) => {
-            return Err(Failure::usage(
-                "give --registrar-wallet to revoke at once, or --registrar and --out to draft",
-            ));
-        }
-    };
+    let registrar = args.second.address()?;
     let wallet = common.open(&args.wallet)?;
-    let kind = revoke_identity(args.address, wallet.address(), registrar, args.reason);
+    let end = args.end.into();
+    let kind = revoke_identity(args.address, wallet.address(), registrar, args.reason, end);
     let mut draft = Draft::new(&connection.terms(MAIN, now(), None).await?.body(kind)?)?;
     draft.sign_with(&wallet)?;
-    if let Some(out) = &args.out {
-        draft.write_file(out)?;
-        return Ok(draft_report("Drafted and signed by the agency", &draft)
-            .field("file", out.display().to_string()));
-    }
-    if let Some(path) = &args.registrar_wallet {
-        let file = args
-            .registrar_passphrase_file
-            .as_deref()
-            .or(common.passphrase_file.as_deref());
-        let question = format!("Passphrase of {}: ", path.display());
-        let passphrase = passphrase_from(file, "CERTCHAIN_REGISTRAR_PASSPHRASE", &question, false)?;
-        draft.sign_with(&Wallet::open(path, &passphrase)?)?;
-    }
-    let report = Report::new("Revoked")
+    let report = Report::new("The identity has ended")
         .field("address", args.address.to_string())
         .field("reason", args.reason);
-    decided(&connection, report, draft).await
+    args.second.finish(common, &connection, draft, report).await
 }

@@ -5,8 +5,10 @@ mod batch;
 mod certificate;
 mod chain;
 mod check;
+mod devices;
 mod exit_code;
 mod failure;
+mod governance;
 mod holding;
 mod identity;
 mod inbox;
@@ -16,7 +18,10 @@ mod lookup;
 mod offline;
 mod output;
 mod present;
+mod proposals;
+mod recovery;
 mod registration;
+mod second_signer;
 mod sending;
 mod session;
 mod show;
@@ -59,6 +64,9 @@ enum Command {
     Inbox(inbox::InboxArgs),
     /// Check a certificate that somebody shows, and record the check
     Check(Box<check::CheckArgs>),
+    /// Change the network by vote: propose, vote, see what is in force
+    #[command(subcommand)]
+    Governance(Box<governance::GovernanceCommand>),
     /// Read a chain: status, blocks, transactions, proofs, anchors
     #[command(subcommand)]
     Chain(chain::ChainCommand),
@@ -129,6 +137,7 @@ fn execute(cli: Cli) -> CommandResult {
         Command::Certificate(command) => runtime()?.block_on(certificate::run(common, *command)),
         Command::Inbox(args) => runtime()?.block_on(inbox::run(common, args)),
         Command::Check(args) => runtime()?.block_on(check::run(common, *args)),
+        Command::Governance(command) => runtime()?.block_on(governance::run(common, *command)),
         Command::Chain(command) => runtime()?.block_on(chain::run(common, command)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -251,8 +251,11 @@ fn verify_package(
         let message = format!("{holder} is not a holder of the pack's certificate; refuse it");
         return Err(Failure::new(Exit::Unverified, message));
     };
-    let holder_key = PublicKey::from_bytes(&identity.present.public_key)
-        .map_err(|_| Failure::new(Exit::Unverified, "the holder's proven key is none"))?;
+    let keys = identity.present.signing_keys();
+    let holder_keys = keys
+        .map(|key| PublicKey::from_bytes(key))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| Failure::new(Exit::Unverified, "a proven key of the holder is none"))?;
     let verifier = match (&args.wallet, package.presentation().audience) {
         (Some(path), _) => Wallet::inspect(path)?.address(),
         // It is for whoever bears it, so nobody is compared with this.
@@ -269,7 +272,7 @@ fn verify_package(
         certificate_type: &known.certificate_type,
         field_root: proven.record.field_root,
         holder: *holder,
-        holder_key: &holder_key,
+        holder_keys: &holder_keys,
         verifier,
         challenge: args.challenge.as_ref().map(|given| given.0.as_slice()),
         now: at,

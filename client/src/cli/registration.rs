@@ -262,7 +262,9 @@ pub async fn register(common: &Common, args: RegisterArgs) -> Result<Report, Fai
     let mut draft = Draft::read_file(&args.input)?;
     let title = match draft.kind() {
         Kind::RegisterIdentity(_) => "Registered",
-        Kind::RecoverKey(_) => "Recovered",
+        Kind::RecoverKey(_) => {
+            "Recovery opened; when it is due, complete it with 'identity complete-recovery'"
+        }
         _ => {
             let message = "the draft is neither of a registration nor of a recovery; to submit \
                            another that all have signed, use 'identity submit'";

@@ -10,7 +10,7 @@ use certchain_proto::{
     transaction::Transaction,
     wire::v1::{
         BlockHeader, Code, GetIdentityResponse, GetPublicKeyResponse, IdentityKind, IdentityStatus,
-        Receipt, SignedTransaction, transaction_body::Kind,
+        Receipt, Recovery, RecoveryStage, SignedTransaction, transaction_body::Kind,
     },
 };
 use serde_json::{Map, Value, json};
@@ -106,9 +106,15 @@ impl Subject {
             Kind::RegisterIdentity(_)
             | Kind::RotateKey(_)
             | Kind::RecoverKey(_)
+            | Kind::AddDevice(_)
+            | Kind::RemoveDevice(_)
+            | Kind::ObjectToRecovery(_)
+            | Kind::DecideRecovery(_)
+            | Kind::CompleteRecovery(_)
             | Kind::SuspendIdentity(_)
             | Kind::ReinstateIdentity(_)
-            | Kind::RevokeIdentity(_) => Self::Account,
+            | Kind::RevokeIdentity(_)
+            | Kind::AcceptAccreditation(_) => Self::Account,
             Kind::RestartNotice(_)
             | Kind::IssueCertificate(_)
             | Kind::IssueBatch(_)
@@ -117,7 +123,9 @@ impl Subject {
             | Kind::RevokeCertificate(_)
             | Kind::RecordCheck(_)
             | Kind::SubmitAnchor(_)
-            | Kind::ReportConflict(_) => Self::Other,
+            | Kind::ReportConflict(_)
+            | Kind::Propose(_)
+            | Kind::Vote(_) => Self::Other,
         }
     }
 
@@ -169,6 +177,7 @@ pub fn identity_report(answer: &GetIdentityResponse) -> Result<Report, Failure> 
             .field("status", status_word(identity.status))
             .field("organisation_code", identity.organisation_code.as_str())
             .hex("public_key", &identity.public_key)
+            .maybe("devices", devices(&identity.devices))
             .hex("encryption_key", &identity.encryption_key)
             .hex("attribute_root", &identity.attribute_root)
             .maybe("agency", address(&identity.agency))
@@ -181,8 +190,29 @@ pub fn identity_report(answer: &GetIdentityResponse) -> Result<Report, Failure> 
                 Some(identity.until_height).filter(|height| *height != 0),
             )
             .field("reason", identity.reason)
+            .maybe("recovery", answer.recovery.as_ref().map(recovery_value))
             .field("height", answer.height),
     )
+}
+
+fn devices(keys: &[Vec<u8>]) -> Option<Vec<String>> {
+    (!keys.is_empty()).then(|| keys.iter().map(hex::encode).collect())
+}
+
+fn recovery_value(recovery: &Recovery) -> Value {
+    let stage = RecoveryStage::try_from(recovery.stage).map_or("unknown".to_owned(), |stage| {
+        word(stage.as_str_name(), "RECOVERY_STAGE_")
+    });
+    let address = |bytes: &[u8]| Address::from_slice(bytes).map(|address| address.to_string());
+    json!({
+        "stage": stage,
+        "public_key": hex::encode(&recovery.public_key),
+        "agency": address(&recovery.agency),
+        "registrar": address(&recovery.registrar),
+        "opened_height": recovery.opened_height,
+        "due_ms": recovery.due_ms,
+        "ends_ms": recovery.ends_ms,
+    })
 }
 
 /// An account's keys as a node tells them.
@@ -191,6 +221,7 @@ pub fn keys_report(account: &Address, answer: &GetPublicKeyResponse) -> Report {
         .field("address", account.to_string())
         .field("status", status_word(answer.status))
         .hex("public_key", &answer.public_key)
+        .maybe("devices", devices(&answer.devices))
         .hex("encryption_key", &answer.encryption_key)
         .field("height", answer.height)
 }

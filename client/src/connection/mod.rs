@@ -7,6 +7,7 @@
 
 mod certificates;
 mod error;
+mod governance;
 mod read;
 mod submit;
 mod watch;

@@ -92,6 +92,6 @@ impl LightClient {
     }
 }
 
-fn proven_bytes(leaf: &VerifiedValue) -> Result<&[u8], LightError> {
+pub(super) fn proven_bytes(leaf: &VerifiedValue) -> Result<&[u8], LightError> {
     leaf.value.as_deref().ok_or(LightError::OtherQuestion)
 }

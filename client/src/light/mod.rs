@@ -9,6 +9,7 @@
 
 mod certificate;
 mod error;
+mod governance;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use certchain_sidechain::network::NetworkGenesis;
 
 pub use certificate::{ProvenCertificate, ProvenCheck};
 pub use error::LightError;
+pub use governance::ProvenProposal;
 
 /// Checks answers about one chain. See the module's document.
 #[derive(Clone, Debug)]
@@ -249,6 +251,7 @@ impl LightClient {
             (past.version, Some(past.until_height))
         };
         let same = answer.public_key == version.public_key
+            && answer.devices == version.devices
             && answer.encryption_key == version.encryption_key
             && answer.status == version.status.to_wire() as i32;
         if !same {

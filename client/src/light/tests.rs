@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod answers;
+mod governance;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,7 @@ fn genesis(validators: u8) -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }
@@ -106,6 +108,7 @@ fn record(from: u64, sequence: u32, signing: u8) -> IdentityRecord {
             encryption_key: [signing; 32],
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }
@@ -256,6 +259,7 @@ impl World {
             height: 4,
             evidence: Some((&self.evidence(4, &at.key)).into()),
             present: None,
+            recovery: None,
         }
     }
 
@@ -272,6 +276,7 @@ impl World {
             height: 1,
             evidence: Some((&self.evidence(4, &at.key)).into()),
             present: Some((&self.evidence(4, &keys::identity(&holder()))).into()),
+            recovery: None,
         }
     }
 

@@ -1,15 +1,17 @@
 //! Builders: one per kind of transaction. They fill every field in canonical form; whether the
 //! chain takes it is the chain's to say.
 
+use certchain_ledger::governance::Change;
 use certchain_proto::{
-    Address, ChainId, Epoch, PublicKey, TimeMs, ValidatorIndex,
-    hash::{AttributeRoot, CertificateId, IdentityTag},
+    Address, ChainId, Epoch, Height, PublicKey, TimeMs, ValidatorIndex,
+    hash::{AttributeRoot, CertificateId, IdentityTag, TransactionId},
     transaction::NONCE_BYTES,
     wire::v1::{
-        AcceptCertificate, CertificateDraft, DeclineCertificate, IssueBatch, IssueCertificate,
-        RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice,
-        RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity, TransactionBody,
-        transaction_body::Kind,
+        AcceptAccreditation, AcceptCertificate, AddDevice, CertificateDraft, CompleteRecovery,
+        DecideRecovery, DeclineCertificate, IdentityEnd, IssueBatch, IssueCertificate,
+        ObjectToRecovery, Propose, RecordCheck, RecoverKey, RegisterIdentity, ReinstateIdentity,
+        RemoveDevice, RestartNotice, RevokeCertificate, RevokeIdentity, RotateKey, SuspendIdentity,
+        TransactionBody, Vote, VoteChoice, transaction_body::Kind,
     },
 };
 use certchain_sidechain::presentation::SignedPresentation;
@@ -83,7 +85,7 @@ pub fn rotate_key(account: Address, public_key: &PublicKey, encryption_key: &[u8
     })
 }
 
-/// Replaces lost keys by those of `holder`, a new wallet that bears the lost account's address.
+/// Opens the recovery of lost keys, to be replaced by those of `holder`, a new wallet that bears the lost account's address.
 /// Signed by agency, registrar, the new key.
 pub fn recover_key(holder: &PublicAccount, agency: Address, registrar: Address) -> Kind {
     Kind::RecoverKey(RecoverKey {
@@ -114,12 +116,67 @@ pub fn reinstate_identity(account: Address, authority: Address, reason: u16) -> 
 }
 
 /// Ends an identity for good. Signed by agency, then registrar.
-pub fn revoke_identity(account: Address, agency: Address, registrar: Address, reason: u16) -> Kind {
+pub fn revoke_identity(
+    account: Address,
+    agency: Address,
+    registrar: Address,
+    reason: u16,
+    end: IdentityEnd,
+) -> Kind {
     Kind::RevokeIdentity(RevokeIdentity {
         address: address(account),
         agency: address(agency),
         registrar: address(registrar),
         reason: reason.into(),
+        end: end as i32,
+    })
+}
+
+/// Lets another device sign for an account. Signed by the main key, then the device's.
+pub fn add_device(account: Address, device: &PublicKey) -> Kind {
+    Kind::AddDevice(AddDevice {
+        address: address(account),
+        public_key: key(device),
+    })
+}
+
+/// Ends a device's right to sign. Signed by the main key, or the device itself.
+pub fn remove_device(account: Address, device: &PublicKey) -> Kind {
+    Kind::RemoveDevice(RemoveDevice {
+        address: address(account),
+        public_key: key(device),
+    })
+}
+
+/// Objects to the recovery of an account. Signed by one of its keys.
+pub fn object_to_recovery(account: Address) -> Kind {
+    Kind::ObjectToRecovery(ObjectToRecovery {
+        address: address(account),
+    })
+}
+
+/// Decides a contested recovery. Signed by agency, then registrar.
+pub fn decide_recovery(
+    account: Address,
+    agency: Address,
+    registrar: Address,
+    new_key: &PublicKey,
+    confirm: bool,
+) -> Kind {
+    Kind::DecideRecovery(DecideRecovery {
+        address: address(account),
+        agency: address(agency),
+        registrar: address(registrar),
+        public_key: key(new_key),
+        confirm,
+    })
+}
+
+/// Puts the keys of a recovery that is due in force. Signed by the new key.
+pub fn complete_recovery(account: Address, new_key: &PublicKey) -> Kind {
+    Kind::CompleteRecovery(CompleteRecovery {
+        address: address(account),
+        public_key: key(new_key),
     })
 }
 
@@ -182,6 +239,48 @@ pub fn record_check(verifier: Address, presentation: &SignedPresentation, purpos
         presentation: presentation.encoded().to_vec(),
         holder_signature: presentation.signature().to_bytes().to_vec(),
         purpose: purpose.into(),
+    })
+}
+
+/// Proposes a change for a height of main. Signed by the validator's vote key.
+pub fn propose(
+    epoch: Epoch,
+    validator: ValidatorIndex,
+    execution_height: Height,
+    change: &Change,
+) -> Kind {
+    Kind::Propose(Propose {
+        epoch: epoch.get(),
+        validator: validator.get().into(),
+        execution_height: execution_height.get(),
+        change: Some(change.to_wire()),
+    })
+}
+
+/// Approves or rejects a proposal. Signed by the validator's vote key.
+pub fn vote(
+    epoch: Epoch,
+    validator: ValidatorIndex,
+    proposal: TransactionId,
+    approve: bool,
+) -> Kind {
+    let choice = match approve {
+        true => VoteChoice::Approve,
+        false => VoteChoice::Reject,
+    };
+    Kind::Vote(Vote {
+        epoch: epoch.get(),
+        validator: validator.get().into(),
+        proposal: proposal.as_bytes().to_vec(),
+        choice: choice.into(),
+    })
+}
+
+/// Takes an accreditation that was voted for. Signed by the agency.
+pub fn accept_accreditation(proposal: TransactionId, agency: Address) -> Kind {
+    Kind::AcceptAccreditation(AcceptAccreditation {
+        proposal: proposal.as_bytes().to_vec(),
+        agency: address(agency),
     })
 }
 

@@ -1,11 +1,12 @@
 //! Transactions in words, so that each signer sees what it signs.
 
+use certchain_ledger::governance::Change as LedgerChange;
 use certchain_proto::{
     Address,
     hash::PresentationId,
     wire::v1::{
-        CertificateDraft, EncryptedFields, RecordCheck, encrypted_fields::Content,
-        transaction_body::Kind,
+        CertificateDraft, EncryptedFields, IdentityEnd, RecordCheck, VoteChoice,
+        encrypted_fields::Content, propose::Change, transaction_body::Kind,
     },
 };
 use certchain_sidechain::presentation::{Audience, Presentation};
@@ -33,6 +34,14 @@ pub const fn kind_name(kind: &Kind) -> &'static str {
         Kind::RecordCheck(_) => "record_check",
         Kind::SubmitAnchor(_) => "submit_anchor",
         Kind::ReportConflict(_) => "report_conflict",
+        Kind::AddDevice(_) => "add_device",
+        Kind::RemoveDevice(_) => "remove_device",
+        Kind::ObjectToRecovery(_) => "object_to_recovery",
+        Kind::DecideRecovery(_) => "decide_recovery",
+        Kind::CompleteRecovery(_) => "complete_recovery",
+        Kind::Propose(_) => "propose",
+        Kind::Vote(_) => "vote",
+        Kind::AcceptAccreditation(_) => "accept_accreditation",
     }
 }
 
@@ -70,6 +79,27 @@ pub fn describe(kind: &Kind) -> Vec<(&'static str, String)> {
             ("agency", address(&m.agency)),
             ("registrar", address(&m.registrar)),
             ("reason", m.reason.to_string()),
+            ("end", identity_end(m.end)),
+        ],
+        Kind::AddDevice(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
+        ],
+        Kind::RemoveDevice(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
+        ],
+        Kind::ObjectToRecovery(m) => vec![("address", address(&m.address))],
+        Kind::DecideRecovery(m) => vec![
+            ("address", address(&m.address)),
+            ("agency", address(&m.agency)),
+            ("registrar", address(&m.registrar)),
+            ("public_key", hex::encode(&m.public_key)),
+            ("confirm", yes_or_no(m.confirm)),
+        ],
+        Kind::CompleteRecovery(m) => vec![
+            ("address", address(&m.address)),
+            ("public_key", hex::encode(&m.public_key)),
         ],
         Kind::RestartNotice(m) => vec![
             ("epoch", m.epoch.to_string()),
@@ -114,6 +144,71 @@ pub fn describe(kind: &Kind) -> Vec<(&'static str, String)> {
             ("held", hex::encode(&m.held)),
             ("history_proof", bytes(&m.history_proof)),
         ],
+        Kind::Propose(m) => vec![
+            ("epoch", m.epoch.to_string()),
+            ("validator", m.validator.to_string()),
+            ("execution_height", m.execution_height.to_string()),
+            ("change", describe_change(m.change.as_ref())),
+        ],
+        Kind::Vote(m) => vec![
+            ("epoch", m.epoch.to_string()),
+            ("validator", m.validator.to_string()),
+            ("proposal", hex::encode(&m.proposal)),
+            ("choice", choice(m.choice)),
+        ],
+        Kind::AcceptAccreditation(m) => vec![
+            ("proposal", hex::encode(&m.proposal)),
+            ("agency", address(&m.agency)),
+        ],
+    }
+}
+
+/// A proposal's change in one line.
+pub fn describe_change(change: Option<&Change>) -> String {
+    match change {
+        None => "none, or unknown to this release".to_owned(),
+        Some(Change::AccreditAgency(m)) => {
+            let agency = address(&m.agency);
+            format!("accredit {agency} for {}", m.types.join(", "))
+        }
+        Some(Change::WithdrawAccreditation(m)) => {
+            let agency = address(&m.agency);
+            format!("withdraw {} from {agency}", m.types.join(", "))
+        }
+        Some(Change::AppointRegistrar(m)) => {
+            format!("appoint {} as registrar", address(&m.address))
+        }
+        Some(Change::DismissRegistrar(m)) => {
+            format!("dismiss {} as registrar", address(&m.address))
+        }
+        Some(Change::SetParameters(_)) => match LedgerChange::from_wire(change) {
+            Ok(LedgerChange::SetParameters(table)) => {
+                let named = table.named().into_iter();
+                let values: Vec<_> = named
+                    .map(|(name, value)| format!("{name} {value}"))
+                    .collect();
+                format!("set the parameters to {}", values.join(", "))
+            }
+            Ok(_) | Err(_) => "set the parameters to an incomplete table".to_owned(),
+        },
+        Some(Change::SetTagKeyVersion(m)) => format!("make tags with key version {}", m.version),
+    }
+}
+
+fn choice(choice: i32) -> String {
+    match VoteChoice::try_from(choice) {
+        Ok(VoteChoice::Approve) => "approve".to_owned(),
+        Ok(VoteChoice::Reject) => "reject".to_owned(),
+        Ok(VoteChoice::Unspecified) | Err(_) => format!("unknown ({choice})"),
+    }
+}
+
+fn identity_end(end: i32) -> String {
+    match IdentityEnd::try_from(end) {
+        Ok(IdentityEnd::Revoked) => "revoked".to_owned(),
+        Ok(IdentityEnd::Deceased) => "deceased".to_owned(),
+        Ok(IdentityEnd::Closed) => "closed".to_owned(),
+        Err(_) => format!("unknown ({end})"),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use certchain_proto::{
-    Address, PublicKey, SecretKey,
+    Address, Epoch, PublicKey, SecretKey, ValidatorIndex,
     hash::TransactionId,
     limits::MAX_TRANSACTION_BYTES,
     transaction::{Transaction, TransactionError},
@@ -241,6 +241,35 @@ impl Draft {
                 });
             }
         }
+        self.append(key)
+    }
+
+    /// Signs as the validator `place` of `epoch` with its vote key, if it is that validator's turn.
+    /// Whether the key is that validator's only the chain knows.
+    ///
+    /// # Errors
+    /// If it is somebody else's turn, or all have signed.
+    pub fn sign_as_validator(
+        &mut self,
+        epoch: Epoch,
+        place: ValidatorIndex,
+        key: &SecretKey,
+    ) -> Result<(), DraftError> {
+        let Some(party) = self.next_party() else {
+            return Err(DraftError::Complete {
+                signers: self.parties.len(),
+            });
+        };
+        if party.signer != Signer::Validator(epoch, place) {
+            return Err(DraftError::NotYourTurn {
+                party: Box::new(party.clone()),
+                wallet: Address::of(key.public()),
+            });
+        }
+        self.append(key)
+    }
+
+    fn append(&mut self, key: &SecretKey) -> Result<(), DraftError> {
         let signature = key.sign(self.transaction.signing_hash());
         let mut envelope = self.envelope.clone();
         envelope.signatures.push(TransactionSignature {
@@ -280,6 +309,11 @@ impl Draft {
             }
             Kind::RotateKey(m) => Address::from_slice(&m.address),
             Kind::RecoverKey(m) => Address::from_slice(&m.address),
+            Kind::AddDevice(m) => Address::from_slice(&m.address),
+            Kind::RemoveDevice(m) => Address::from_slice(&m.address),
+            Kind::ObjectToRecovery(m) => Address::from_slice(&m.address),
+            Kind::DecideRecovery(m) => Address::from_slice(&m.address),
+            Kind::CompleteRecovery(m) => Address::from_slice(&m.address),
             Kind::SuspendIdentity(m) => Address::from_slice(&m.address),
             Kind::ReinstateIdentity(m) => Address::from_slice(&m.address),
             Kind::RevokeIdentity(m) => Address::from_slice(&m.address),
@@ -287,6 +321,7 @@ impl Draft {
                 [holder] => Address::from_slice(holder),
                 _ => None,
             },
+            Kind::AcceptAccreditation(m) => Address::from_slice(&m.agency),
             Kind::AcceptCertificate(m) => Address::from_slice(&m.holder),
             Kind::DeclineCertificate(m) => Address::from_slice(&m.holder),
             Kind::RestartNotice(_)
@@ -294,7 +329,9 @@ impl Draft {
             | Kind::RevokeCertificate(_)
             | Kind::RecordCheck(_)
             | Kind::SubmitAnchor(_)
-            | Kind::ReportConflict(_) => None,
+            | Kind::ReportConflict(_)
+            | Kind::Propose(_)
+            | Kind::Vote(_) => None,
         }
     }
 }

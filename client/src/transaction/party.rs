@@ -16,8 +16,10 @@ pub enum Role {
     Registrar,
     /// Who suspends or reinstates.
     Authority,
-    /// The account's present key.
+    /// The account's main key.
     PresentKey,
+    /// Any key of the account.
+    AccountKey,
     /// The key that the account gets.
     NewKey,
     /// A validator's vote key.
@@ -37,6 +39,7 @@ impl fmt::Display for Role {
             Self::Registrar => "registrar",
             Self::Authority => "authority",
             Self::PresentKey => "present key",
+            Self::AccountKey => "account",
             Self::NewKey => "new key",
             Self::VoteKey => "vote key",
             Self::Issuer => "issuer",
@@ -49,7 +52,7 @@ impl fmt::Display for Role {
 /// Whose signature is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signer {
-    /// The present key of this account; which key that is, the chain knows.
+    /// A present key of this account; which keys those are, the chain knows.
     Account(Address),
     /// This very key.
     Key(PublicKey),
@@ -102,6 +105,17 @@ pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
             account(Role::Registrar, "registrar", &m.registrar)?,
             new_key(&m.public_key)?,
         ]),
+        Kind::AddDevice(m) => Ok(vec![
+            account(Role::PresentKey, "address", &m.address)?,
+            new_key(&m.public_key)?,
+        ]),
+        Kind::RemoveDevice(m) => Ok(vec![account(Role::AccountKey, "address", &m.address)?]),
+        Kind::ObjectToRecovery(m) => Ok(vec![account(Role::AccountKey, "address", &m.address)?]),
+        Kind::DecideRecovery(m) => Ok(vec![
+            account(Role::Agency, "agency", &m.agency)?,
+            account(Role::Registrar, "registrar", &m.registrar)?,
+        ]),
+        Kind::CompleteRecovery(m) => Ok(vec![new_key(&m.public_key)?]),
         Kind::SuspendIdentity(m) => Ok(vec![account(Role::Authority, "authority", &m.authority)?]),
         Kind::ReinstateIdentity(m) => {
             Ok(vec![account(Role::Authority, "authority", &m.authority)?])
@@ -110,17 +124,10 @@ pub fn parties(kind: &Kind) -> Result<Vec<Party>, TransactionError> {
             account(Role::Agency, "agency", &m.agency)?,
             account(Role::Registrar, "registrar", &m.registrar)?,
         ]),
-        Kind::RestartNotice(m) => {
-            let index = u16::try_from(m.validator).map_err(|_| TransactionError::Field {
-                field: "validator",
-                problem: "must be below 65536",
-            })?;
-            let signer = Signer::Validator(Epoch::new(m.epoch), ValidatorIndex::new(index));
-            Ok(vec![Party {
-                role: Role::VoteKey,
-                signer,
-            }])
-        }
+        Kind::RestartNotice(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::Propose(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::Vote(m) => Ok(vec![validator(m.epoch, m.validator)?]),
+        Kind::AcceptAccreditation(m) => Ok(vec![account(Role::Agency, "agency", &m.agency)?]),
         Kind::IssueCertificate(m) => {
             let mut parties = vec![account(Role::Issuer, "issuer", &m.issuer)?];
             let draft = m.certificate.as_ref().ok_or(TransactionError::Field {
@@ -164,6 +171,17 @@ fn account(role: Role, field: &'static str, bytes: &[u8]) -> Result<Party, Trans
     Ok(Party {
         role,
         signer: Signer::Account(address),
+    })
+}
+
+fn validator(epoch: u64, place: u32) -> Result<Party, TransactionError> {
+    let index = u16::try_from(place).map_err(|_| TransactionError::Field {
+        field: "validator",
+        problem: "must be below 65536",
+    })?;
+    Ok(Party {
+        role: Role::VoteKey,
+        signer: Signer::Validator(Epoch::new(epoch), ValidatorIndex::new(index)),
     })
 }
 

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use certchain_config::{Governance, Limits, Timers};
+use certchain_ledger::governance::{Change, ParameterTable};
 use certchain_proto::{
-    Address, ChainId, Epoch, PublicKey, SecretKey, TimeMs, ValidatorIndex,
-    hash::{AttributeRoot, IdentityTag},
+    Address, ChainId, Epoch, Height, PublicKey, SecretKey, TimeMs, ValidatorIndex,
+    hash::{AttributeRoot, IdentityTag, TransactionId},
     transaction::{Transaction, TransactionError},
-    wire::v1::{SignedTransaction, transaction_body::Kind},
+    wire::v1::{IdentityEnd, SignedTransaction, transaction_body::Kind},
 };
 use prost::Message as _;
 
@@ -71,8 +73,20 @@ fn every_kind() -> Vec<(Kind, Vec<u8>)> {
         (suspend_identity(address(3), address(1), 7), vec![1]),
         (reinstate_identity(address(3), address(2), 7), vec![2]),
         (
-            revoke_identity(address(3), address(1), address(2), 7),
+            revoke_identity(address(3), address(1), address(2), 7, IdentityEnd::Closed),
             vec![1, 2],
+        ),
+        (add_device(address(3), key(5).public()), vec![3, 5]),
+        (remove_device(address(3), key(5).public()), vec![3]),
+        (object_to_recovery(address(3)), vec![3]),
+        (
+            decide_recovery(address(3), address(1), address(2), key(4).public(), true),
+            vec![1, 2],
+        ),
+        (complete_recovery(address(3), key(4).public()), vec![4]),
+        (
+            accept_accreditation(TransactionId::from_bytes([4; 32]), address(1)),
+            vec![1],
         ),
     ]
 }
@@ -125,6 +139,84 @@ fn restart_notices_name_their_validator() {
         parties[0].signer,
         Signer::Validator(Epoch::new(3), ValidatorIndex::new(2))
     );
+}
+
+#[test]
+fn validators_propose_and_vote_with_their_vote_keys() {
+    let (epoch, place) = (Epoch::new(3), ValidatorIndex::new(2));
+    let id = TransactionId::from_bytes([6; 32]);
+    let change = Change::SetTagKeyVersion { version: 2 };
+    let kinds = [
+        propose(epoch, place, Height::new(70), &change),
+        vote(epoch, place, id, true),
+        vote(epoch, place, id, false),
+    ];
+    for kind in kinds {
+        let mut draft = draft(kind);
+        assert_eq!(draft.parties().len(), 1);
+        assert_eq!(draft.parties()[0].signer, Signer::Validator(epoch, place));
+        assert_eq!(draft.subject(), None);
+        // No wallet signs it, and no validator for another.
+        let wrong = [
+            draft.sign(address(1), &key(1)),
+            draft.sign_as_validator(Epoch::new(4), place, &key(1)),
+            draft.sign_as_validator(epoch, ValidatorIndex::new(3), &key(1)),
+        ];
+        for error in wrong {
+            let error = error.unwrap_err();
+            assert!(matches!(error, DraftError::NotYourTurn { .. }), "{error}");
+        }
+        draft.sign_as_validator(epoch, place, &key(1)).unwrap();
+        let error = draft.sign_as_validator(epoch, place, &key(1)).unwrap_err();
+        assert!(matches!(error, DraftError::Complete { .. }), "{error}");
+        let fields = describe(draft.kind());
+        assert_eq!(fields[0], ("epoch", "3".to_owned()));
+        assert_eq!(fields[1], ("validator", "2".to_owned()));
+        draft.finish().unwrap();
+    }
+}
+
+#[test]
+fn changes_are_described_with_all_that_they_say() {
+    let types = vec!["degree".to_owned(), "licence".to_owned()];
+    let who = address(1);
+    let table = ParameterTable {
+        limits: Limits::default(),
+        timers: Timers::default(),
+        governance: Governance::default(),
+    };
+    let (accredited, withdrawn) = (types.clone(), types);
+    let table: [(Change, &[&str]); 6] = [
+        (
+            Change::AccreditAgency {
+                agency: who,
+                types: accredited,
+            },
+            &["accredit", "degree, licence"],
+        ),
+        (
+            Change::WithdrawAccreditation {
+                agency: who,
+                types: withdrawn,
+            },
+            &["withdraw", "degree, licence"],
+        ),
+        (Change::AppointRegistrar { address: who }, &["appoint"]),
+        (Change::DismissRegistrar { address: who }, &["dismiss"]),
+        (
+            Change::SetParameters(Box::new(table)),
+            &["limits.block_bytes 2097152", "governance.open_proposals 4"],
+        ),
+        (Change::SetTagKeyVersion { version: 300 }, &["300"]),
+    ];
+    for (change, said) in table {
+        let message = change.to_wire();
+        assert_eq!(Change::from_wire(Some(&message)), Ok(change));
+        let text = describe_change(Some(&message));
+        assert!(said.iter().all(|part| text.contains(part)), "{text}");
+        let names_who = text.contains(&who.to_string());
+        assert!(names_who || text.contains("version") || text.contains("limits"));
+    }
 }
 
 #[test]

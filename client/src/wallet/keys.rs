@@ -32,6 +32,17 @@ impl KeyPair {
         })
     }
 
+    /// Another signing key beside the same encryption key, as a further device of an account has.
+    ///
+    /// # Errors
+    /// If there is no randomness.
+    pub(super) fn for_device(&self) -> Result<Self, NoRandomness> {
+        Ok(Self {
+            signing: SecretKey::generate()?,
+            encryption: self.encryption.clone(),
+        })
+    }
+
     pub(super) fn from_secrets(bytes: &[u8; Self::SECRET_BYTES]) -> Self {
         let (seed, encryption) = bytes.split_at(32);
         let (mut seed_copy, mut encryption_copy) =

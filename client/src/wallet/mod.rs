@@ -95,6 +95,35 @@ impl Wallet {
         })
     }
 
+    /// Writes a new wallet for another device of this one's account: with a signing key of its own,
+    /// and the account's encryption keys, so that it reads what is encrypted to the holder. The main
+    /// signing key is not in it. The chain learns of the device by a transaction.
+    ///
+    /// # Errors
+    /// If the file exists, there is no randomness, or the system refuses.
+    pub fn create_device(&self, path: &Path, passphrase: &Passphrase) -> Result<Self, WalletError> {
+        // The past pairs open what was encrypted to them; their new signing halves sign nothing.
+        let keys = self.secrets.keys.iter().map(KeyPair::for_device);
+        let secrets = Secrets {
+            keys: keys.collect::<Result<_, _>>()?,
+            next: None,
+            attributes: self.secrets.attributes.clone(),
+        };
+        let mut account = self.account.clone();
+        let present = secrets.present();
+        account.set_keys(present.public_key().clone(), present.encryption_key());
+        let text = file::seal(&account, &secrets, passphrase, self.kdf)?;
+        atomic_file::create(path, text.as_bytes(), Access::OwnerOnly)
+            .map_err(|e| FileError::writing(path, e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            account,
+            kdf: self.kdf,
+            secrets,
+            on_disk: text.into_bytes(),
+        })
+    }
+
     /// Reads the public part, without a passphrase; nothing vouches for it but the file's owner.
     ///
     /// # Errors

@@ -103,6 +103,7 @@ pub fn genesis(other: u8) -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }
@@ -326,6 +327,7 @@ fn identity(holder: &Wallet, then: TimeMs) -> IdentityRecord {
             encryption_key: *holder.account().encryption_key(),
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }

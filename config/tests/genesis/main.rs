@@ -44,6 +44,7 @@ block_interval_ms = 20
 side_heartbeat_ms = 3600000
 anchor_interval_ms = 5000
 anchor_blocks = 50
+recovery_wait_ms = 604800000
 
 [[validators]]
 name = "civil-affairs"
@@ -89,6 +90,11 @@ title = "Day of award"
 kind = "date"
 max_bytes = 10
 required = true
+
+[governance]
+threshold_percent = 0
+voting_period_ms = 604800000
+open_proposals = 4
 "#
     )
 }
@@ -114,6 +120,7 @@ fn a_genesis_is_read_as_written() {
     assert_eq!(genesis.catalogue[0].fields[1].name.as_str(), "awarded");
     assert_eq!(genesis.limits, certchain_config::Limits::default());
     assert_eq!(genesis.timers, certchain_config::Timers::default());
+    assert_eq!(genesis.governance, certchain_config::Governance::default());
     assert_eq!(genesis.tag_key_version, 1);
     let set = genesis.validator_set();
     assert_eq!((set.epoch(), set.len()), (Epoch::ZERO, 2));

@@ -293,6 +293,7 @@ impl From<&IdentityAt> for v1::Identity {
             public_key,
             encryption_key,
             status,
+            devices,
             ..
         } = version;
         Self {
@@ -311,6 +312,7 @@ impl From<&IdentityAt> for v1::Identity {
             from_height: from_height.get(),
             until_height: until_height.map_or(0, Height::get),
             reason: version.reason.into(),
+            devices: devices.iter().map(|key| key.to_vec()).collect(),
         }
     }
 }

@@ -11,6 +11,8 @@
 //! | 6 | | [`crate::parameters::ChainParameters`] |
 //! | 7 | | the validator set that decides the next block |
 //! | 8 | epoch (8), validator (2) | [`super::RestartNoticeRecord`] |
+//! | 9 to 11 | | [`crate::side_chains`] |
+//! | 12 | address (32) | [`super::RecoveryRecord`]: the account's last recovery |
 //!
 //! A key of an account is in use for ever: a first key because its hash is the address, a later one
 //! by its leaf under 5. So a registration writes two leaves (three with an organisation code).
@@ -39,6 +41,8 @@ pub const PARAMETERS: u8 = 6;
 pub const VALIDATORS: u8 = 7;
 /// Namespace of restart notices.
 pub const RESTART: u8 = 8;
+/// Namespace of recoveries.
+pub const RECOVERY: u8 = 12;
 
 const ORGANISATION_CONTEXT: HashContext = HashContext::new("certchain v1 organisation code");
 
@@ -70,6 +74,11 @@ pub fn organisation(code: &str) -> StateKey {
 /// have whose first key it were.
 pub fn rotated_key(first: &Address) -> StateKey {
     key(ROTATED_KEY, first.as_bytes(), &[])
+}
+
+/// Where an account's last recovery is.
+pub fn recovery(address: &Address) -> StateKey {
+    key(RECOVERY, address.as_bytes(), &[])
 }
 
 /// Where the parameters are.

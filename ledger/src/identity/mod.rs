@@ -6,14 +6,19 @@
 //! with the heights for which it held, so that one leaf of the present state proves who held which
 //! key at any height.
 
+mod devices;
 pub mod keys;
 mod record;
+mod recovery;
+mod roles;
 mod rules;
 
 pub use record::{
-    IdentityAt, IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, MAX_RECORD_BYTES,
-    PastVersion, RECORD_VERSION, RestartNoticeRecord,
+    IdentityAt, IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, MAX_DEVICES,
+    MAX_RECORD_BYTES, PastVersion, RECORD_VERSION, RecoveryRecord, RecoveryStage,
+    RestartNoticeRecord,
 };
+pub use roles::{Act, may};
 pub use rules::{IdentityApplication, restart_notice};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use certchain_proto::{
     Address, Epoch, Height, TimeMs, ValidatorIndex,
     codec::{self, DecodeError},
     hash::{AttributeRoot, IdentityTag},
-    wire::v1,
+    wire::v1::{self, Code},
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub const RECORD_VERSION: u8 = 1;
 
 /// Largest encoding of any record of the identity application.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024;
+
+/// Most devices of an account besides the holder of its main key.
+pub const MAX_DEVICES: usize = 7;
 
 /// The kinds of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,11 +80,33 @@ pub enum IdentityStatus {
     Active,
     /// Not in force for the time being.
     Suspended,
-    /// Ended for good.
+    /// Ended for good, for fraud or error.
     Revoked,
+    /// Ended for good: the person died.
+    Deceased,
+    /// Ended for good: the company or office was closed.
+    Closed,
 }
 
 impl IdentityStatus {
+    /// Whether nothing leads out of it.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Active | Self::Suspended => false,
+            Self::Revoked | Self::Deceased | Self::Closed => true,
+        }
+    }
+
+    /// Why an account of this status cannot act; none if it can.
+    pub const fn refusal(self) -> Option<Code> {
+        match self {
+            Self::Active => None,
+            Self::Suspended => Some(Code::Suspended),
+            Self::Revoked => Some(Code::Revoked),
+            Self::Deceased | Self::Closed => Some(Code::Ended),
+        }
+    }
+
     /// The status that a message names; `None` for none or one unknown to this release.
     pub fn from_wire(status: i32) -> Option<Self> {
         match v1::IdentityStatus::try_from(status).ok()? {
@@ -89,6 +114,8 @@ impl IdentityStatus {
             v1::IdentityStatus::Active => Some(Self::Active),
             v1::IdentityStatus::Suspended => Some(Self::Suspended),
             v1::IdentityStatus::Revoked => Some(Self::Revoked),
+            v1::IdentityStatus::Deceased => Some(Self::Deceased),
+            v1::IdentityStatus::Closed => Some(Self::Closed),
         }
     }
 
@@ -98,6 +125,8 @@ impl IdentityStatus {
             Self::Active => v1::IdentityStatus::Active,
             Self::Suspended => v1::IdentityStatus::Suspended,
             Self::Revoked => v1::IdentityStatus::Revoked,
+            Self::Deceased => v1::IdentityStatus::Deceased,
+            Self::Closed => v1::IdentityStatus::Closed,
         }
     }
 }
@@ -111,7 +140,7 @@ pub struct IdentityVersion {
     pub from_height: Height,
     /// That block's time.
     pub from_time: TimeMs,
-    /// Ed25519 key: bytes that were checked to be a public key when it was set.
+    /// The main Ed25519 key: bytes that were checked to be a public key when it was set.
     pub public_key: [u8; 32],
     /// X25519 key.
     pub encryption_key: [u8; 32],
@@ -119,6 +148,21 @@ pub struct IdentityVersion {
     pub status: IdentityStatus,
     /// Why it was made, as a number of the network's published list; 0 where none is asked.
     pub reason: u16,
+    /// Ed25519 keys of the account's other devices, in rising order, at most [`MAX_DEVICES`]. They
+    /// sign for the account like the main key, but do not change its keys.
+    pub devices: Vec<[u8; 32]>,
+}
+
+impl IdentityVersion {
+    /// All keys that sign for the account, the main key first.
+    pub fn signing_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.public_key).chain(&self.devices)
+    }
+
+    /// Whether a key signs for the account.
+    pub fn signs(&self, key: &[u8; 32]) -> bool {
+        self.signing_keys().any(|known| known == key)
+    }
 }
 
 /// An account as the present state holds it.
@@ -157,6 +201,78 @@ pub struct PastVersion {
     pub until_height: Height,
 }
 
+/// How far the recovery of an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecoveryStage {
+    /// The old keys may object until it is due; then the new key completes it.
+    Waiting,
+    /// An old key objected: a second agency decides.
+    Contested,
+    /// The new keys are in force.
+    Completed,
+    /// The second agency decided for the old keys.
+    Rejected,
+}
+
+/// The last case in which an account's lost keys were to be replaced.
+///
+/// A case that is neither completed nor rejected ends by itself at `ends`, and nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryRecord {
+    /// The Ed25519 key that shall be the main key.
+    pub public_key: [u8; 32],
+    /// The X25519 key.
+    pub encryption_key: [u8; 32],
+    /// The agency that checked the person again.
+    pub agency: Address,
+    /// The registrar that reviewed it.
+    pub registrar: Address,
+    /// The block that opened the case.
+    pub opened_height: Height,
+    /// That block's time.
+    pub opened_time: TimeMs,
+    /// Block time from which it can be completed.
+    pub due: TimeMs,
+    /// Block time from which it is over, undecided.
+    pub ends: TimeMs,
+    /// How far it is.
+    pub stage: RecoveryStage,
+    /// The block that brought it there.
+    pub stage_height: Height,
+}
+
+impl RecoveryRecord {
+    /// As answers tell it at a block time.
+    pub fn to_wire(&self, time: TimeMs) -> v1::Recovery {
+        let stage = match self.stage {
+            RecoveryStage::Completed => v1::RecoveryStage::Completed,
+            RecoveryStage::Rejected => v1::RecoveryStage::Rejected,
+            _ if !self.is_open(time) => v1::RecoveryStage::Lapsed,
+            RecoveryStage::Waiting => v1::RecoveryStage::Waiting,
+            RecoveryStage::Contested => v1::RecoveryStage::Contested,
+        };
+        v1::Recovery {
+            public_key: self.public_key.to_vec(),
+            encryption_key: self.encryption_key.to_vec(),
+            agency: self.agency.as_bytes().to_vec(),
+            registrar: self.registrar.as_bytes().to_vec(),
+            opened_height: self.opened_height.get(),
+            due_ms: self.due.get(),
+            ends_ms: self.ends.get(),
+            stage: stage as i32,
+            stage_height: self.stage_height.get(),
+        }
+    }
+
+    /// Whether it is undecided at a block time.
+    pub fn is_open(&self, time: TimeMs) -> bool {
+        match self.stage {
+            RecoveryStage::Waiting | RecoveryStage::Contested => time < self.ends,
+            RecoveryStage::Completed | RecoveryStage::Rejected => false,
+        }
+    }
+}
+
 /// The last notice of a validator that it lost its journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartNoticeRecord {
@@ -189,7 +305,7 @@ macro_rules! codecs {
     )*};
 }
 
-codecs! { IdentityRecord PastVersion RestartNoticeRecord }
+codecs! { IdentityRecord PastVersion RecoveryRecord RestartNoticeRecord }
 
 /// An identity as of a height.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use certchain_proto::{
     hash::{AttributeRoot, IdentityTag, hash_parts},
     transaction::Transaction,
     wire::v1::{
-        Code, RecoverKey, RegisterIdentity, ReinstateIdentity, RestartNotice, RevokeIdentity,
+        Code, IdentityEnd, RegisterIdentity, ReinstateIdentity, RestartNotice, RevokeIdentity,
         RotateKey, SuspendIdentity, transaction_body::Kind,
     },
 };
@@ -23,9 +23,13 @@ use super::{
         IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, PastVersion,
         RestartNoticeRecord,
     },
+    roles::{Act, may},
 };
 use crate::{
-    execution::{Application, BlockContext, Effects, Stop, check_signed_by, check_signer_count},
+    execution::{
+        Application, BlockContext, Effects, Stop, check_signed_by, check_signed_for,
+        check_signer_count,
+    },
     refusal::Refusal,
     state::StateKey,
     view::{ReadError, StateView},
@@ -42,6 +46,9 @@ pub(crate) fn reads(transaction: &Transaction) -> Vec<StateKey> {
     let account = |bytes: &[u8]| {
         keys::identity(&Address::from_slice(bytes).unwrap_or(Address::from_bytes([0; 32])))
     };
+    let recovery = |bytes: &[u8]| {
+        keys::recovery(&Address::from_slice(bytes).unwrap_or(Address::from_bytes([0; 32])))
+    };
     let new_key = |bytes: &[u8]| {
         let first = account_of(&array(bytes).unwrap_or_default());
         [keys::identity(&first), keys::rotated_key(&first)]
@@ -57,16 +64,39 @@ pub(crate) fn reads(transaction: &Transaction) -> Vec<StateKey> {
             all
         }
         Kind::RotateKey(m) => {
-            let mut all = vec![account(&m.address)];
+            let mut all = vec![account(&m.address), recovery(&m.address)];
             all.extend(new_key(&m.public_key));
             all
         }
+        Kind::AddDevice(m) => {
+            let mut all = vec![account(&m.address), recovery(&m.address)];
+            all.extend(new_key(&m.public_key));
+            all
+        }
+        Kind::RemoveDevice(m) => vec![account(&m.address), recovery(&m.address)],
         Kind::RecoverKey(m) => {
             let mut all = vec![
                 account(&m.address),
+                recovery(&m.address),
                 account(&m.agency),
                 account(&m.registrar),
             ];
+            all.extend(new_key(&m.public_key));
+            all
+        }
+        Kind::ObjectToRecovery(m) => vec![account(&m.address), recovery(&m.address)],
+        Kind::DecideRecovery(m) => {
+            let mut all = vec![
+                account(&m.address),
+                recovery(&m.address),
+                account(&m.agency),
+                account(&m.registrar),
+            ];
+            all.extend(new_key(&m.public_key));
+            all
+        }
+        Kind::CompleteRecovery(m) => {
+            let mut all = vec![account(&m.address), recovery(&m.address)];
             all.extend(new_key(&m.public_key));
             all
         }
@@ -117,7 +147,12 @@ pub(crate) fn execute(
     match transaction.kind() {
         Kind::RegisterIdentity(m) => run.register(m),
         Kind::RotateKey(m) => run.rotate(m),
+        Kind::AddDevice(m) => run.add_device(m),
+        Kind::RemoveDevice(m) => run.remove_device(m),
         Kind::RecoverKey(m) => run.recover(m),
+        Kind::ObjectToRecovery(m) => run.object(m),
+        Kind::DecideRecovery(m) => run.decide(m),
+        Kind::CompleteRecovery(m) => run.complete(m),
         Kind::SuspendIdentity(m) => run.suspend(m),
         Kind::ReinstateIdentity(m) => run.reinstate(m),
         Kind::RevokeIdentity(m) => run.revoke(m),
@@ -126,9 +161,10 @@ pub(crate) fn execute(
     }
 }
 
-struct Run<'a> {
-    view: &'a dyn StateView,
-    block: &'a BlockContext<'a>,
+/// One transaction on its way through its rule.
+pub(super) struct Run<'a> {
+    pub(super) view: &'a dyn StateView,
+    pub(super) block: &'a BlockContext<'a>,
     transaction: &'a Transaction,
 }
 
@@ -136,15 +172,15 @@ fn array(bytes: &[u8]) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
-fn field(bytes: &[u8], name: &str) -> Result<[u8; 32], Refusal> {
+pub(super) fn field(bytes: &[u8], name: &str) -> Result<[u8; 32], Refusal> {
     array(bytes).ok_or_else(|| Refusal::about(Code::BadField, format!("{name} must have 32 bytes")))
 }
 
-fn address(bytes: &[u8], name: &str) -> Result<Address, Refusal> {
+pub(super) fn address(bytes: &[u8], name: &str) -> Result<Address, Refusal> {
     field(bytes, name).map(Address::from_bytes)
 }
 
-fn encryption_key(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
+pub(super) fn encryption_key(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
     let key = field(bytes, "encryption_key")?;
     if is_encryption_key(&key) {
         return Ok(key);
@@ -194,8 +230,8 @@ impl Run<'_> {
         let agency = address(&m.agency, "agency")?;
         let registrar = address(&m.registrar, "registrar")?;
 
-        self.actor(&agency, IdentityKind::Agency, 0)?;
-        self.actor(&registrar, IdentityKind::Registrar, 1)?;
+        self.actor(&agency, Act::CertifyIdentities, 0)?;
+        self.actor(&registrar, Act::RecordIdentities, 1)?;
         self.signed_by(2, &public_key)?;
 
         if self.view.value(&keys::tag(&tag))?.is_some() {
@@ -229,6 +265,7 @@ impl Run<'_> {
                 encryption_key,
                 status: IdentityStatus::Active,
                 reason: 0,
+                devices: Vec::new(),
             },
         };
         effects.set(keys::identity(&subject), &record.encode());
@@ -243,27 +280,11 @@ impl Run<'_> {
         let encryption_key = encryption_key(&m.encryption_key)?;
         let record = self.account(&subject)?;
         active(&record)?;
-        self.signed_by_account(0, &record)?;
+        self.signed_by_main_key(0, &record)?;
         self.signed_by(1, &public_key)?;
-        self.new_keys(subject, record, public_key, encryption_key)
-    }
-
-    fn recover(&self, m: &RecoverKey) -> Result<Effects, Stop> {
-        self.check_signers(3)?;
-        let subject = address(&m.address, "address")?;
-        let public_key = field(&m.public_key, "public_key")?;
-        let encryption_key = encryption_key(&m.encryption_key)?;
-        self.actor(&address(&m.agency, "agency")?, IdentityKind::Agency, 0)?;
-        self.actor(
-            &address(&m.registrar, "registrar")?,
-            IdentityKind::Registrar,
-            1,
-        )?;
-        self.signed_by(2, &public_key)?;
-        // A lost key is first suspended, then recovered, then reinstated: only revocation bars.
-        let record = self.subject(&subject)?;
-        not_revoked(&record)?;
-        self.new_keys(subject, record, public_key, encryption_key)
+        self.no_recovery(&subject)?;
+        let devices = record.present.devices.clone();
+        self.new_keys(subject, record, public_key, encryption_key, devices)
     }
 
     fn suspend(&self, m: &SuspendIdentity) -> Result<Effects, Stop> {
@@ -272,13 +293,20 @@ impl Run<'_> {
         let authority = address(&m.authority, "authority")?;
         let reason = reason(m.reason)?;
         let actor = self.account(&authority)?;
-        if !matches!(actor.kind, IdentityKind::Registrar | IdentityKind::Agency) {
-            return Err(Refusal::about(Code::NotEntitled, "authority").into());
-        }
         active(&actor)?;
         self.signed_by_account(0, &actor)?;
+        if authority == subject {
+            // Any key stops its own account at once. A registrar rotates instead: who is in office
+            // is for governance, and somebody must be.
+            let own = self.subject(&subject)?;
+            return self.new_status(subject, own, IdentityStatus::Suspended, reason);
+        }
+        let any = may(actor.kind, Act::SuspendIdentities);
+        if !any && !may(actor.kind, Act::SuspendDraftedIdentities) {
+            return Err(Refusal::about(Code::NotEntitled, "authority").into());
+        }
         let record = self.subject(&subject)?;
-        if actor.kind == IdentityKind::Agency && record.agency != authority {
+        if !any && record.agency != authority {
             let text = "an agency suspends only identities that it drafted";
             return Err(Refusal::about(Code::NotEntitled, text).into());
         }
@@ -291,9 +319,9 @@ impl Run<'_> {
         let subject = address(&m.address, "address")?;
         let authority = address(&m.authority, "authority")?;
         let reason = reason(m.reason)?;
-        self.actor(&authority, IdentityKind::Registrar, 0)?;
+        self.actor(&authority, Act::ReinstateIdentities, 0)?;
         let record = self.subject(&subject)?;
-        not_revoked(&record)?;
+        not_ended(&record)?;
         if record.present.status != IdentityStatus::Suspended {
             return Err(Refusal::new(Code::NotSuspended).into());
         }
@@ -304,22 +332,33 @@ impl Run<'_> {
         self.check_signers(2)?;
         let subject = address(&m.address, "address")?;
         let reason = reason(m.reason)?;
-        self.actor(&address(&m.agency, "agency")?, IdentityKind::Agency, 0)?;
-        self.actor(
-            &address(&m.registrar, "registrar")?,
-            IdentityKind::Registrar,
-            1,
-        )?;
+        let end = IdentityEnd::try_from(m.end)
+            .map_err(|_| Refusal::about(Code::BadField, "end is unknown to this release"))?;
+        self.agency_and_registrar(&m.agency, &m.registrar)?;
         let record = self.subject(&subject)?;
-        not_revoked(&record)?;
-        self.new_status(subject, record, IdentityStatus::Revoked, reason)
+        not_ended(&record)?;
+        let has_code = record.kind.has_code();
+        let status = match end {
+            IdentityEnd::Revoked => IdentityStatus::Revoked,
+            IdentityEnd::Deceased if !has_code => IdentityStatus::Deceased,
+            IdentityEnd::Closed if has_code => IdentityStatus::Closed,
+            IdentityEnd::Deceased => {
+                let text = "end: only persons die; an account with an organisation code is closed";
+                return Err(Refusal::about(Code::BadField, text).into());
+            }
+            IdentityEnd::Closed => {
+                let text = "end: only an account with an organisation code is closed";
+                return Err(Refusal::about(Code::BadField, text).into());
+            }
+        };
+        self.new_status(subject, record, status, reason)
     }
 
-    fn check_signers(&self, needed: usize) -> Result<(), Refusal> {
+    pub(super) fn check_signers(&self, needed: usize) -> Result<(), Refusal> {
         check_signer_count(self.transaction, needed)
     }
 
-    fn is_signed_by(&self, place: usize, key: &[u8; 32]) -> bool {
+    pub(super) fn is_signed_by(&self, place: usize, key: &[u8; 32]) -> bool {
         self.transaction
             .witnesses()
             .get(place)
@@ -327,23 +366,45 @@ impl Run<'_> {
     }
 
     /// A key that the message itself names must sign at its place.
-    fn signed_by(&self, place: usize, key: &[u8; 32]) -> Result<(), Refusal> {
+    pub(super) fn signed_by(&self, place: usize, key: &[u8; 32]) -> Result<(), Refusal> {
         if self.is_signed_by(place, key) {
             return Ok(());
         }
         Err(Refusal::about(Code::MissingSigner, "the new key"))
     }
 
-    /// A key that the state names must sign at its place.
-    fn signed_by_key(&self, place: usize, key: &[u8; 32]) -> Result<(), Refusal> {
-        check_signed_by(self.transaction, place, key)
+    /// The main key of an account must sign at its place.
+    pub(super) fn signed_by_main_key(
+        &self,
+        place: usize,
+        record: &IdentityRecord,
+    ) -> Result<(), Refusal> {
+        check_signed_by(self.transaction, place, &record.present.public_key)
     }
 
-    fn signed_by_account(&self, place: usize, record: &IdentityRecord) -> Result<(), Refusal> {
-        self.signed_by_key(place, &record.present.public_key)
+    /// One of the keys of an account must sign at its place.
+    pub(super) fn signed_by_account(
+        &self,
+        place: usize,
+        record: &IdentityRecord,
+    ) -> Result<(), Refusal> {
+        check_signed_for(self.transaction, place, &record.present)
     }
 
-    fn account(&self, address: &Address) -> Result<IdentityRecord, Stop> {
+    /// An agency signs first, a registrar second.
+    pub(super) fn agency_and_registrar(
+        &self,
+        agency: &[u8],
+        registrar: &[u8],
+    ) -> Result<(Address, Address), Stop> {
+        let agency = address(agency, "agency")?;
+        let registrar = address(registrar, "registrar")?;
+        self.actor(&agency, Act::CertifyIdentities, 0)?;
+        self.actor(&registrar, Act::RecordIdentities, 1)?;
+        Ok((agency, registrar))
+    }
+
+    pub(super) fn account(&self, address: &Address) -> Result<IdentityRecord, Stop> {
         let key = keys::identity(address);
         let Some(value) = self.view.value(&key)? else {
             return Err(Refusal::about(Code::UnknownAccount, address.to_string()).into());
@@ -352,10 +413,10 @@ impl Run<'_> {
         Ok(record.map_err(|source| ReadError::value(key, source))?)
     }
 
-    /// An account that acts: of this kind, active, and signing at its place.
-    fn actor(&self, address: &Address, kind: IdentityKind, place: usize) -> Result<(), Stop> {
+    /// An account that acts: of a kind that may, active, and signing at its place.
+    fn actor(&self, address: &Address, act: Act, place: usize) -> Result<(), Stop> {
         let record = self.account(address)?;
-        if record.kind != kind {
+        if !may(record.kind, act) {
             return Err(Refusal::about(Code::NotEntitled, address.to_string()).into());
         }
         active(&record)?;
@@ -364,7 +425,7 @@ impl Run<'_> {
 
     /// An account that others act on. Registrars are made and ended by governance only, so that no
     /// registrar can put the others out of office.
-    fn subject(&self, address: &Address) -> Result<IdentityRecord, Stop> {
+    pub(super) fn subject(&self, address: &Address) -> Result<IdentityRecord, Stop> {
         let record = self.account(address)?;
         if record.kind == IdentityKind::Registrar {
             let text = "registrars are changed by governance only";
@@ -374,7 +435,7 @@ impl Run<'_> {
     }
 
     /// The address of this key as a first key, if it is nobody's key, present or past.
-    fn unused_key(&self, key: &[u8; 32]) -> Result<Address, Stop> {
+    pub(super) fn unused_key(&self, key: &[u8; 32]) -> Result<Address, Stop> {
         let first = account_of(key);
         if self.view.value(&keys::identity(&first))?.is_some()
             || self.view.value(&keys::rotated_key(&first))?.is_some()
@@ -384,18 +445,21 @@ impl Run<'_> {
         Ok(first)
     }
 
-    fn new_keys(
+    /// Gives an account another main key, another encryption key and these devices.
+    pub(super) fn new_keys(
         &self,
         subject: Address,
         mut record: IdentityRecord,
         public_key: [u8; 32],
         encryption_key: [u8; 32],
+        devices: Vec<[u8; 32]>,
     ) -> Result<Effects, Stop> {
         let first = self.unused_key(&public_key)?;
         let mut effects = Effects::on(subject);
         self.next_version(&mut effects, subject, &mut record)?;
         record.present.public_key = public_key;
         record.present.encryption_key = encryption_key;
+        record.present.devices = devices;
         record.present.reason = 0;
         effects.set(keys::identity(&subject), &record.encode());
         effects.set(keys::rotated_key(&first), subject.as_bytes());
@@ -418,7 +482,7 @@ impl Run<'_> {
     }
 
     /// Puts the present version away and opens the next one.
-    fn next_version(
+    pub(super) fn next_version(
         &self,
         effects: &mut Effects,
         subject: Address,
@@ -476,23 +540,23 @@ pub fn restart_notice(
     Ok(effects)
 }
 
-fn active(record: &IdentityRecord) -> Result<(), Refusal> {
-    match record.present.status {
-        IdentityStatus::Active => Ok(()),
-        IdentityStatus::Suspended => Err(Refusal::new(Code::Suspended)),
-        IdentityStatus::Revoked => Err(Refusal::new(Code::Revoked)),
+pub(super) fn active(record: &IdentityRecord) -> Result<(), Refusal> {
+    match record.present.status.refusal() {
+        None => Ok(()),
+        Some(code) => Err(Refusal::new(code)),
     }
 }
 
-fn not_revoked(record: &IdentityRecord) -> Result<(), Refusal> {
-    match record.present.status {
-        IdentityStatus::Active | IdentityStatus::Suspended => Ok(()),
-        IdentityStatus::Revoked => Err(Refusal::new(Code::Revoked)),
+/// Whether the account is active or suspended.
+pub(super) fn not_ended(record: &IdentityRecord) -> Result<(), Refusal> {
+    match record.present.status.refusal() {
+        Some(code) if record.present.status.is_final() => Err(Refusal::new(code)),
+        _ => Ok(()),
     }
 }
 
 impl Effects {
-    fn on(subject: Address) -> Self {
+    pub(super) fn on(subject: Address) -> Self {
         Self {
             subject: Some(*subject.as_bytes()),
             ..Self::default()

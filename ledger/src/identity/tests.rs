@@ -7,13 +7,15 @@ use certchain_proto::{
     Address, ChainId, Epoch, Height, SecretKey, TimeMs, ValidatorIndex,
     transaction::Transaction,
     wire::v1::{
-        Code, IdentityKind as WireKind, RecoverKey, RegisterIdentity, ReinstateIdentity,
+        AddDevice, Code, CompleteRecovery, DecideRecovery, IdentityEnd, IdentityKind as WireKind,
+        ObjectToRecovery, RecoverKey, RegisterIdentity, ReinstateIdentity, RemoveDevice,
         RestartNotice, RevokeIdentity, RotateKey, SuspendIdentity, transaction_body::Kind,
     },
 };
 
 use super::{
-    IdentityApplication, IdentityRecord, IdentityStatus, PastVersion, RestartNoticeRecord, keys,
+    Act, IdentityApplication, IdentityKind, IdentityRecord, IdentityStatus, MAX_DEVICES,
+    PastVersion, RecoveryRecord, RecoveryStage, RestartNoticeRecord, keys, may,
 };
 use crate::{
     execution::{Application, BlockContext, Effects, check_envelope, evaluate},
@@ -24,13 +26,15 @@ use crate::{
     view::{StateView, Value},
 };
 
-const UNTIL: TimeMs = TimeMs::new(START.get() + 60_000);
+/// How long old keys may object.
+const WAIT: u64 = 60_000;
 
 struct World {
     network: Network,
     genesis: GenesisBlock,
     state: HashMap<StateKey, Value>,
     height: u64,
+    time: TimeMs,
     nonce: u64,
 }
 
@@ -48,6 +52,7 @@ impl World {
             genesis,
             state,
             height: 0,
+            time: START,
             nonce: 1_000,
         }
     }
@@ -56,7 +61,7 @@ impl World {
         let block = BlockContext {
             chain: self.network.chain(),
             height: Height::new(self.height + 1),
-            time: TimeMs::new(START.get() + self.height + 1),
+            time: TimeMs::new(self.time.get() + self.height + 1),
             parameters: &self.genesis.parameters,
             validators: &self.genesis.validators,
             main: None,
@@ -68,7 +73,8 @@ impl World {
 
     fn sign(&mut self, kind: Kind, signers: &[&SecretKey]) -> Transaction {
         self.nonce += 1;
-        self.network.signed(kind, UNTIL, self.nonce, signers)
+        let until = self.time.saturating_add(60_000);
+        self.network.signed(kind, until, self.nonce, signers)
     }
 
     fn code(&mut self, kind: Kind, signers: &[&SecretKey]) -> Code {
@@ -97,6 +103,11 @@ impl World {
             };
         }
         self.height += 1;
+    }
+
+    /// Lets time pass without a block.
+    fn pass(&mut self, ms: u64) {
+        self.time = self.time.saturating_add(ms);
     }
 
     fn register(&mut self, n: u64) {
@@ -161,6 +172,7 @@ fn revoke(of: &SecretKey, agency: &SecretKey) -> Kind {
         agency: raw(agency),
         registrar: raw(&registrar()),
         reason: 9,
+        end: 0,
     })
 }
 
@@ -181,6 +193,17 @@ fn recover(of: &SecretKey, to: &SecretKey) -> Kind {
         registrar: raw(&registrar()),
     })
 }
+
+fn complete(of: &SecretKey, to: &SecretKey) -> Kind {
+    Kind::CompleteRecovery(CompleteRecovery {
+        address: raw(of),
+        public_key: public(to),
+    })
+}
+
+mod devices;
+mod life;
+mod recovery;
 
 #[test]
 fn registration_refuses_bad_fields() {
@@ -410,12 +433,16 @@ fn a_life_of_suspension_recovery_reinstatement_and_revocation() {
         world.code(suspend(&holder, &other), &[&other]),
         Code::NotEntitled
     );
+    world.register(2);
+    let third = Network::holder(2);
     assert_eq!(
-        world.code(suspend(&holder, &holder), &[&holder]),
+        world.code(suspend(&holder, &third), &[&third]),
         Code::NotEntitled
     );
     assert_eq!(world.code(suspend(&holder, &a), &[&r]), Code::WrongKey);
     assert_eq!(world.code(suspend(&x, &r), &[&r]), Code::UnknownAccount);
+    // Everybody may stop its own keys at once; who is registrar is for governance.
+    assert_eq!(world.code(suspend(&holder, &holder), &[&holder]), Code::Ok);
     assert_eq!(world.code(suspend(&r, &r), &[&r]), Code::NotEntitled);
     let mut no_reason = SuspendIdentity {
         address: raw(&holder),
@@ -453,6 +480,8 @@ fn a_life_of_suspension_recovery_reinstatement_and_revocation() {
         Code::KeyTaken
     );
     world.apply(recover(&holder, &next), &[&other, &r, &next]);
+    world.pass(WAIT);
+    world.apply(complete(&holder, &next), &[&next]);
     let address = address_of(&holder);
     assert_eq!(
         world.record(&address).present.status,

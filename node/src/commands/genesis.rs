@@ -130,6 +130,7 @@ fn assemble(args: &Args) -> anyhow::Result<Genesis> {
         limits: parameters.limits,
         timers: parameters.timers,
         tag_key_version: parameters.tag_key_version,
+        governance: parameters.governance,
     })
     .context("the files do not fit together")?;
     // What is written must be what others read.

@@ -1,6 +1,6 @@
 //! Registration of identities and questions about them.
 
-use certchain_ledger::identity::{IdentityAt, keys};
+use certchain_ledger::identity::{IdentityAt, RecoveryRecord, keys};
 use certchain_proto::{
     Address, Height,
     wire::v1::{
@@ -25,6 +25,7 @@ struct Answer {
     height: Height,
     evidence: Option<v1::StateEvidence>,
     present: Option<v1::StateEvidence>,
+    recovery: Option<v1::Recovery>,
 }
 
 #[tonic::async_trait]
@@ -75,6 +76,7 @@ impl IdentityService for Services {
             height: answer.height.get(),
             evidence: answer.evidence,
             present: answer.present,
+            recovery: answer.recovery,
         }))
     }
 
@@ -86,12 +88,14 @@ impl IdentityService for Services {
         let answer = self
             .identity(&request.address, request.at_height, request.with_proof)
             .await?;
+        let devices = &answer.at.version.devices;
         Ok(Response::new(GetPublicKeyResponse {
             public_key: answer.at.version.public_key.to_vec(),
             encryption_key: answer.at.version.encryption_key.to_vec(),
             status: answer.at.version.status.to_wire().into(),
             height: answer.height.get(),
             evidence: answer.evidence,
+            devices: devices.iter().map(|key| key.to_vec()).collect(),
         }))
     }
 }
@@ -117,6 +121,17 @@ impl Services {
 fn parse_address(bytes: &[u8]) -> Result<Address, Status> {
     Address::from_slice(bytes)
         .ok_or_else(|| invalid("address", "must have 32 bytes; decode the cc1 text first"))
+}
+
+/// The account's last recovery.
+#[allow(clippy::result_large_err)]
+fn recovery(host: &ChainHost, address: &Address) -> Result<Option<v1::Recovery>, Status> {
+    let key = keys::recovery(address);
+    let Some(value) = host.chain.get(&key).map_err(unreadable)? else {
+        return Ok(None);
+    };
+    let record = RecoveryRecord::decode(&value).map_err(unreadable)?;
+    Ok(Some(record.to_wire(host.chain.head().time())))
 }
 
 #[allow(clippy::result_large_err)]
@@ -147,9 +162,14 @@ fn look_up(
             present = Some((&host.chain.prove(&present_key, newest).map_err(unreadable)?).into());
         }
     }
+    let recovery = match asked {
+        None => recovery(host, address)?,
+        Some(_) => None,
+    };
     Ok(Answer {
         at,
         height,
+        recovery,
         evidence,
         present,
     })

@@ -6,6 +6,8 @@
 mod certificates;
 mod chains;
 mod connections;
+mod cursor;
+mod governance;
 mod identities;
 mod server;
 mod status;

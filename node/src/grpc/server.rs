@@ -6,7 +6,9 @@ use certchain_proto::wire::{
     DESCRIPTORS,
     v1::{
         certificate_service_server::CertificateServiceServer,
-        chain_service_server::ChainServiceServer, identity_service_server::IdentityServiceServer,
+        chain_service_server::ChainServiceServer,
+        governance_service_server::GovernanceServiceServer,
+        identity_service_server::IdentityServiceServer,
         transaction_service_server::TransactionServiceServer,
     },
 };
@@ -102,6 +104,9 @@ pub async fn serve(
         certificates(bytes),
         certificates(bytes.max(MAX_CONTENT_MESSAGE_BYTES)),
     );
+    let governance = GovernanceServiceServer::new(services.clone())
+        .max_decoding_message_size(bytes)
+        .max_encoding_message_size(usize::MAX);
     let chains = ChainServiceServer::new(services)
         .max_decoding_message_size(bytes)
         .max_encoding_message_size(usize::MAX);
@@ -118,6 +123,7 @@ pub async fn serve(
         .add_service(identities)
         .add_service(transactions)
         .add_service(certificates)
+        .add_service(governance)
         .add_service(chains)
         .serve_with_incoming_shutdown(incoming, async move {
             stop.stopping().await;
@@ -154,6 +160,9 @@ async fn report_health(reporter: HealthReporter, services: Services, stop: Fatal
             .await;
         reporter
             .set_service_status("certchain.v1.ChainService", status)
+            .await;
+        reporter
+            .set_service_status("certchain.v1.GovernanceService", status)
             .await;
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}

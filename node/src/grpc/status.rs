@@ -33,12 +33,16 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::KindNotHere
         | C::WrongRecipient
         | C::BadProof
-        | C::NoConflict => Code::InvalidArgument,
+        | C::NoConflict
+        | C::NoChange
+        | C::BadExecutionHeight
+        | C::BadParameters => Code::InvalidArgument,
         C::BadSignature | C::MissingSigner | C::SurplusSigner | C::WrongKey => {
             Code::Unauthenticated
         }
         C::Suspended
         | C::Revoked
+        | C::Ended
         | C::NotEntitled
         | C::NotAccredited
         | C::NotHolder
@@ -48,10 +52,19 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::NotSuspended
         | C::UnknownValidator
         | C::WrongStatus
+        | C::RecoveryOpen
+        | C::NoRecovery
+        | C::RecoveryNotDue
+        | C::TooManyDevices
         | C::PresentationExpired
         | C::StaleCheckpoint
         | C::OldEpoch
-        | C::Frozen => Code::FailedPrecondition,
+        | C::Frozen
+        | C::VotingEnded
+        | C::LastRegistrar
+        | C::FixedParameter
+        | C::ApprovalsLapsed
+        | C::NoOffer => Code::FailedPrecondition,
         C::Replayed
         | C::TagTaken
         | C::KeyTaken
@@ -59,11 +72,17 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::ClaimTaken
         | C::CertificateTaken
         | C::PresentationUsed
-        | C::OldAnchor => Code::AlreadyExists,
-        C::UnknownAccount | C::UnknownCertificate | C::UnknownType | C::UnknownChain => {
-            Code::NotFound
+        | C::OldAnchor
+        | C::AlreadyVoted => Code::AlreadyExists,
+        C::UnknownAccount
+        | C::UnknownDevice
+        | C::UnknownCertificate
+        | C::UnknownType
+        | C::UnknownChain
+        | C::UnknownProposal => Code::NotFound,
+        C::MempoolFull | C::Quota | C::TooManyProposals | C::TooManyOffers => {
+            Code::ResourceExhausted
         }
-        C::MempoolFull | C::Quota => Code::ResourceExhausted,
         C::Unavailable => Code::Unavailable,
     }
 }

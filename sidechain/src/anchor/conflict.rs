@@ -4,7 +4,7 @@
 use certchain_ledger::{
     evidence::{SealedHeader, VerifiedHeader},
     execution::{BlockContext, Effects, Stop, check_signer_count},
-    identity::{IdentityRecord, IdentityStatus, keys},
+    identity::{IdentityRecord, keys},
     refusal::Refusal,
     side_chains::{self, FreezeRecord, SideChainRecord},
     state::StateKey,
@@ -108,13 +108,12 @@ fn check_signer(
         return Ok(());
     }
     let account = account_by_key(view, key)?.ok_or_else(|| Refusal::new(Code::UnknownAccount))?;
-    if account.present.public_key != *key {
+    if !account.present.signs(key) {
         return Err(Refusal::new(Code::WrongKey).into());
     }
-    match account.present.status {
-        IdentityStatus::Active => Ok(()),
-        IdentityStatus::Suspended => Err(Refusal::new(Code::Suspended).into()),
-        IdentityStatus::Revoked => Err(Refusal::new(Code::Revoked).into()),
+    match account.present.status.refusal() {
+        None => Ok(()),
+        Some(code) => Err(Refusal::new(code).into()),
     }
 }
 

@@ -34,8 +34,8 @@ use certchain_config::{Genesis, catalogue::SideChain};
 use certchain_ledger::{
     evidence::{EvidenceError, SealedHeader},
     execution::{Application, BlockContext, Effects, Stop},
+    governance::GovernanceApplication,
     history::HistoryProof,
-    identity::IdentityApplication,
     refusal::Refusal,
     side_chains::{self, ActivationRecord, CreationRecord, SideChainRecord},
     state::StateKey,
@@ -58,7 +58,7 @@ pub const MAX_SEALED_HEADER_BYTES: usize = 2 * MAX_PART_BYTES + MAX_CERTIFICATE_
 /// Largest encoding of a history proof: at most 63 hashes in each of its lists.
 pub const MAX_HISTORY_PROOF_BYTES: usize = 8 * 1024;
 
-/// The main chain's application: anchors and conflicts here, identities in the ledger.
+/// The main chain's application: anchors and conflicts here, identities and governance in the ledger.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MainApplication;
 
@@ -67,7 +67,7 @@ impl Application for MainApplication {
         match transaction.kind() {
             Kind::SubmitAnchor(m) => rules::reads(m),
             Kind::ReportConflict(m) => conflict::reads(transaction, m),
-            _ => IdentityApplication.reads(transaction),
+            _ => GovernanceApplication.reads(transaction),
         }
     }
 
@@ -80,8 +80,16 @@ impl Application for MainApplication {
         match transaction.kind() {
             Kind::SubmitAnchor(m) => rules::submit(view, block, transaction, m),
             Kind::ReportConflict(m) => conflict::report(view, block, transaction, m),
-            _ => IdentityApplication.execute(view, block, transaction),
+            _ => GovernanceApplication.execute(view, block, transaction),
         }
+    }
+
+    fn end_block(
+        &self,
+        view: &dyn StateView,
+        block: &BlockContext<'_>,
+    ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
+        GovernanceApplication.end_block(view, block)
     }
 }
 

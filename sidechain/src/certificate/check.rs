@@ -3,14 +3,14 @@
 //!
 //! Order of checks: signer and message, the presentation's form in it; the verifier (registered, no
 //! auditor, active, signing); the presentation is for this chain; its holder is registered and has
-//! signed it with its present key, so that nothing in it is believed that the holder did not say;
+//! signed it with one of its present keys, so that nothing in it is believed that the holder did not say;
 //! it is for this verifier; its time has come and is not over; it was not recorded before; the
 //! certificate is known and the holder one of its holders. What is wrong with the certificate itself
 //! is no refusal but the result.
 
 use certchain_ledger::{
     execution::{Effects, IndexEntry, Stop, Topic, check_signer_count},
-    identity::{IdentityKind, IdentityStatus},
+    identity::{Act, IdentityStatus},
     refusal::Refusal,
 };
 use certchain_proto::{
@@ -27,15 +27,6 @@ use super::{
 };
 use crate::presentation::{Audience, BEARER_LIFE_MS, Presentation, signing_hash};
 
-/// Who may record checks: everybody who signs at all.
-const VERIFIERS: &[IdentityKind] = &[
-    IdentityKind::Verifier,
-    IdentityKind::Agency,
-    IdentityKind::Registrar,
-    IdentityKind::Organisation,
-    IdentityKind::Citizen,
-];
-
 impl Run<'_> {
     pub(super) fn record_check(&self, m: &RecordCheck) -> Result<Effects, Stop> {
         check_signer_count(self.transaction, 1)?;
@@ -46,22 +37,25 @@ impl Run<'_> {
             .ok_or_else(|| bad("holder_signature must have 64 bytes"))?;
         let purpose = listed(m.purpose, "purpose")?;
 
-        self.actor("verifier", &verifier, VERIFIERS, 0)?;
+        self.actor("verifier", &verifier, Act::RecordChecks.kinds(), 0)?;
 
         if shown.chain != self.block.chain {
             return Err(Refusal::about(Code::WrongChain, "the presentation").into());
         }
         let holder = self.account("holder", &shown.holder)?;
         let id = PresentationId::of(&m.presentation);
-        // A key in main's state was checked when it was set.
-        let verify = || {
-            PublicKey::from_bytes(&holder.present.public_key).is_ok_and(|key| {
-                key.verify(&signing_hash(&m.presentation), &signature)
-                    .is_ok()
-            })
+        // A key in main's state was checked when it was set. An account has few keys, so the one that
+        // signed need not be named.
+        let signed = |known: &[u8; 32]| {
+            let verify = || {
+                PublicKey::from_bytes(known).is_ok_and(|key| {
+                    key.verify(&signing_hash(&m.presentation), &signature)
+                        .is_ok()
+                })
+            };
+            self.verdicts.holds(id, known, &signature, verify)
         };
-        let known = &holder.present.public_key;
-        if !self.verdicts.holds(id, known, &signature, verify) {
+        if !holder.present.signing_keys().any(signed) {
             return Err(Refusal::about(Code::BadSignature, "holder_signature").into());
         }
         if let Some(named) = shown.audience.named().filter(|named| *named != verifier) {

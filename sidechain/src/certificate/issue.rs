@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use certchain_config::catalogue::CertificateType;
 use certchain_ledger::{
-    execution::{Effects, IndexEntry, Line, Stop, Topic, check_signed_by, check_signer_count},
-    identity::{IdentityKind, IdentityRecord},
+    execution::{Effects, IndexEntry, Line, Stop, Topic, check_signed_for, check_signer_count},
+    identity::{Act, IdentityRecord},
     refusal::Refusal,
     state::StateKey,
     view::ReadError,
@@ -139,7 +139,7 @@ impl<'r, 'a> Issuing<'r, 'a> {
         Ok(Self {
             run,
             issuer,
-            agency: run.actor("issuer", &issuer, &[IdentityKind::Agency], 0)?,
+            agency: run.actor("issuer", &issuer, Act::IssueCertificates.kinds(), 0)?,
             types: Vec::new(),
             issued: BTreeSet::new(),
             claimed: BTreeSet::new(),
@@ -296,7 +296,7 @@ fn check_holder(
 ) -> Result<(), Stop> {
     let record = run.active("holder", holder, run.rules.holder_kinds)?;
     if run.rules.consent {
-        check_signed_by(run.transaction, 1 + number, &record.present.public_key)?;
+        check_signed_for(run.transaction, 1 + number, &record.present)?;
     }
     let fits = |fields: &EncryptedFields| fields.recipient_key == record.present.encryption_key;
     if !draft.encrypted.get(number).is_some_and(fits) {

@@ -9,7 +9,7 @@
 
 use certchain_ledger::{
     execution::{Effects, Stop, check_signer_count},
-    identity::IdentityKind,
+    identity::Act,
     refusal::Refusal,
 };
 use certchain_proto::{
@@ -58,7 +58,7 @@ impl Run<'_> {
         let id = CertificateId::from_bytes(field(&m.certificate, "certificate")?);
         let authority = address(&m.authority, "authority")?;
         let reason = listed(m.reason, "reason")?;
-        let agency = self.actor("authority", &authority, &[IdentityKind::Agency], 0)?;
+        let agency = self.actor("authority", &authority, Act::IssueCertificates.kinds(), 0)?;
         let record = self.certificate(&id)?;
         if record.issuer != authority {
             if self.rules.revokers == Revokers::Issuer {

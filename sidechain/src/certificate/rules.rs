@@ -8,8 +8,8 @@
 
 use certchain_config::catalogue::{CertificateType, SideChain};
 use certchain_ledger::{
-    execution::{Application, BlockContext, Effects, Stop, check_signed_by},
-    identity::{self, IdentityKind, IdentityRecord, IdentityStatus},
+    execution::{Application, BlockContext, Effects, Stop, check_signed_for},
+    identity::{self, IdentityKind, IdentityRecord},
     refusal::Refusal,
     state::StateKey,
     view::{ReadError, StateView},
@@ -205,14 +205,13 @@ impl Run<'_> {
         if !kinds.contains(&record.kind) {
             return refuse(Code::NotEntitled);
         }
-        match record.present.status {
-            IdentityStatus::Active => Ok(record),
-            IdentityStatus::Suspended => refuse(Code::Suspended),
-            IdentityStatus::Revoked => refuse(Code::Revoked),
+        match record.present.status.refusal() {
+            None => Ok(record),
+            Some(code) => refuse(code),
         }
     }
 
-    /// An active account of one of these kinds that signs at a place with its present key.
+    /// An active account of one of these kinds, one of whose present keys signs at a place.
     pub(super) fn actor(
         &self,
         role: &str,
@@ -221,7 +220,7 @@ impl Run<'_> {
         place: usize,
     ) -> Result<IdentityRecord, Stop> {
         let record = self.active(role, address, kinds)?;
-        check_signed_by(self.transaction, place, &record.present.public_key)?;
+        check_signed_for(self.transaction, place, &record.present)?;
         Ok(record)
     }
 

@@ -110,8 +110,8 @@ pub struct Expected<'a> {
     pub field_root: FieldRoot,
     /// The holder.
     pub holder: Address,
-    /// The holder's present key, from main.
-    pub holder_key: &'a PublicKey,
+    /// The holder's present keys, from main: any of them may have signed.
+    pub holder_keys: &'a [PublicKey],
     /// Who verifies.
     pub verifier: Address,
     /// The challenge that it gave; none if it gave none and takes any.
@@ -317,7 +317,8 @@ impl PresentationPackage {
             return Err(VerifyError::OtherChallenge);
         }
         check_time(presentation, expected)?;
-        if !self.signed.is_signed_by(expected.holder_key) {
+        let keys = expected.holder_keys;
+        if !keys.iter().any(|key| self.signed.is_signed_by(key)) {
             return Err(VerifyError::BadSignature);
         }
         self.verify_fields(expected.certificate_type, &expected.field_root)?;

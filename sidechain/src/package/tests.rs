@@ -65,7 +65,7 @@ impl World {
             certificate_type: &self.certificate_type,
             field_root: example().root(),
             holder: address(1),
-            holder_key: &self.holder_key,
+            holder_keys: std::slice::from_ref(&self.holder_key),
             verifier: address(2),
             challenge: Some(&[3; 32]),
             now: NOW,
@@ -249,8 +249,11 @@ fn each_misuse_has_its_error() {
     );
     let other_key = key(3);
     let mut rotated = world.expected();
-    rotated.holder_key = other_key.public();
+    rotated.holder_keys = std::slice::from_ref(other_key.public());
     assert_eq!(good.verify(&rotated), Err(VerifyError::BadSignature));
+    let several = [other_key.public().clone(), key(1).public().clone()];
+    rotated.holder_keys = &several;
+    assert!(good.verify(&rotated).is_ok());
     let mut degree = property();
     degree.name = certchain_config::Name::parse("degree").unwrap();
     let mut other_type = world.expected();

@@ -96,6 +96,7 @@ fn genesis() -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }
@@ -331,6 +332,7 @@ pub fn identity(signing: u8, status: IdentityStatus) -> IdentityRecord {
             encryption_key: [signing; 32],
             status,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }

@@ -14,6 +14,9 @@ from .formats import (
     OUTCOME,
     PARAMETERS,
     RECEIPT,
+    REGISTRARS,
+    RULES,
+    TYPES,
     VALIDATOR_SET,
 )
 from .hashing import derive, keyed
@@ -178,8 +181,33 @@ PARAMETERS_KEY = b"\x06"
 VALIDATORS_KEY = b"\x07"
 
 
+def recovery_key(account: bytes) -> bytes:
+    return b"\x0c" + account
+
+
 def restart_key(epoch: int, validator: int) -> bytes:
     return b"\x08" + epoch.to_bytes(8, "big") + validator.to_bytes(2, "big")
+
+
+RULES_KEY = b"\x30"
+REGISTRARS_KEY = b"\x35"
+TYPES_KEY = b"\x36"
+
+
+def proposal_key(proposal: bytes) -> bytes:
+    return b"\x31" + proposal
+
+
+def open_key(vote_key: bytes) -> bytes:
+    return b"\x32" + vote_key
+
+
+def due_key(height: int) -> bytes:
+    return b"\x33" + height.to_bytes(8, "big")
+
+
+def offers_key(agency: bytes) -> bytes:
+    return b"\x34" + agency
 
 
 # The genesis block, which every node computes from the genesis.
@@ -190,6 +218,14 @@ def genesis_leaves(genesis: Genesis) -> dict:
     leaves = {
         PARAMETERS_KEY: encode(PARAMETERS, {name: content[name] for name in PARAMETERS.fields}),
         VALIDATORS_KEY: genesis.validators.encode(),
+        RULES_KEY: encode(RULES, {"rules": content["governance"]}),
+        REGISTRARS_KEY: encode(REGISTRARS, {
+            "addresses": [address.of(bytes.fromhex(account["public_key"]))
+                          for account in content["registrars"]],
+        }),
+        TYPES_KEY: encode(TYPES, {
+            "names": sorted({entry["name"] for entry in content.get("catalogue", [])}),
+        }),
     }
     accounts = [("Registrar", account) for account in content["registrars"]]
     accounts += [("Agency", account) for account in content["agencies"]]
@@ -213,6 +249,7 @@ def genesis_leaves(genesis: Genesis) -> dict:
                 "public_key": key,
                 "encryption_key": account["encryption_key"],
                 "status": "Active",
+                "devices": [],
                 "reason": 0,
             },
         }

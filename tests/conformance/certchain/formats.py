@@ -137,7 +137,9 @@ TIMERS = Struct(
     side_heartbeat_ms=U64,
     anchor_interval_ms=U64,
     anchor_blocks=U64,
+    recovery_wait_ms=U64,
 )
+GOVERNANCE = Struct(threshold_percent=U64, voting_period_ms=U64, open_proposals=U64)
 FIELD = Struct(
     name=Text(),
     title=Text(),
@@ -175,6 +177,7 @@ GENESIS = Struct(
     limits=LIMITS,
     timers=TIMERS,
     tag_key_version=U32,
+    governance=GOVERNANCE,
 )
 MEMBER = Struct(
     name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY, listen=Text()
@@ -186,8 +189,9 @@ IDENTITY_VERSION = Struct(
     from_time=U64,
     public_key=KEY,
     encryption_key=KEY,
-    status=Enum(Active=None, Suspended=None, Revoked=None),
+    status=Enum(Active=None, Suspended=None, Revoked=None, Deceased=None, Closed=None),
     reason=U16,
+    devices=List(KEY),
 )
 # First byte of the records of identities.
 RECORD_VERSION = 1
@@ -216,7 +220,64 @@ IDENTITY_RECORD = Versioned(
     ),
 )
 PAST_VERSION = Versioned(RECORD_VERSION, Struct(version=IDENTITY_VERSION, until_height=U64))
+RECOVERY = Versioned(
+    RECORD_VERSION,
+    Struct(
+        public_key=KEY,
+        encryption_key=KEY,
+        agency=HASH,
+        registrar=HASH,
+        opened_height=U64,
+        opened_time=U64,
+        due=U64,
+        ends=U64,
+        stage=Enum(Waiting=None, Contested=None, Completed=None, Rejected=None),
+        stage_height=U64,
+    ),
+)
 RESTART_NOTICE = Versioned(
     RECORD_VERSION, Struct(epoch=U64, validator=U16, nonce=HASH, height=U64)
 )
 PARAMETERS = Struct(limits=LIMITS, timers=TIMERS, tag_key_version=U32)
+
+# Governance.
+
+VOTER = Struct(epoch=U64, validator=U16, vote_key=KEY)
+TYPES_OF = Struct(agency=HASH, types=List(Text()))
+CHANGE = Enum(
+    AccreditAgency=TYPES_OF,
+    WithdrawAccreditation=TYPES_OF,
+    AppointRegistrar=Struct(address=HASH),
+    DismissRegistrar=Struct(address=HASH),
+    SetParameters=Struct(limits=LIMITS, timers=TIMERS, governance=GOVERNANCE),
+    SetTagKeyVersion=Struct(version=U32),
+)
+PROPOSAL_STATE = Enum(
+    Open=None,
+    Accepted=Struct(height=U64),
+    Rejected=Struct(height=U64),
+    Executed=None,
+    Expired=None,
+    Failed=Struct(code=U16),
+)
+PROPOSAL = Versioned(
+    RECORD_VERSION,
+    Struct(
+        proposer=VOTER,
+        change=CHANGE,
+        opened_height=U64,
+        opened_time=U64,
+        ends=U64,
+        execution_height=U64,
+        votes=List(Struct(voter=VOTER, approve=Bool(), height=U64, time=U64)),
+        state=PROPOSAL_STATE,
+    ),
+)
+RULES = Versioned(RECORD_VERSION, Struct(rules=GOVERNANCE))
+PROPOSALS = Versioned(RECORD_VERSION, Struct(ids=List(HASH)))
+OFFERS = Versioned(
+    RECORD_VERSION,
+    Struct(offers=List(Struct(proposal=HASH, height=U64, types=List(Text())))),
+)
+REGISTRARS = Versioned(RECORD_VERSION, Struct(addresses=List(HASH)))
+TYPES = Versioned(RECORD_VERSION, Struct(names=List(Text())))

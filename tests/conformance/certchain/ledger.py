@@ -88,7 +88,7 @@ class Execution:
             tag=content.tag, tag_key_version=content.tag_key_version, may_issue=[],
             present=dict(sequence=0, from_height=self.height, from_time=self.time,
                          public_key=content.public_key, encryption_key=content.encryption_key,
-                         status="Active", reason=0)))
+                         status="Active", reason=0, devices=[])))
         self.leaves[tag] = name
         if content.organisation_code:
             self.leaves[chain.organisation_key(content.organisation_code)] = name

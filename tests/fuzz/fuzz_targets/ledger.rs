@@ -5,8 +5,11 @@
 use certchain_fuzz::{Decoder, canonical, coded, evidence};
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
+    governance::{
+        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+    },
     history::HistoryProof,
-    identity::{IdentityRecord, PastVersion, RestartNoticeRecord},
+    identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
@@ -48,11 +51,32 @@ const DECODERS: &[Decoder] = &[
     ("anchor record", |bytes| {
         Some(AnchorRecord::decode(bytes).ok()?.encode())
     }),
+    ("rules of voting", |bytes| {
+        Some(RulesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("proposal", |bytes| {
+        Some(ProposalRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of proposals", |bytes| {
+        Some(ProposalList::decode(bytes).ok()?.encode())
+    }),
+    ("offers", |bytes| {
+        Some(OffersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("registrars", |bytes| {
+        Some(RegistrarsRecord::decode(bytes).ok()?.encode())
+    }),
+    ("names of types", |bytes| {
+        Some(TypesRecord::decode(bytes).ok()?.encode())
+    }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))
     }),
     ("bare state key", |bytes| {
         Some(StateKey::new(bytes).ok()?.as_bytes().to_vec())
+    }),
+    ("recovery", |bytes| {
+        Some(RecoveryRecord::decode(bytes).ok()?.encode())
     }),
 ];
 

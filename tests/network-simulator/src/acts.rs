@@ -444,6 +444,7 @@ impl World {
         host.wanted
             .retain(|_, wanted| wanted.header.height > height);
         let ids: Vec<_> = committed.transactions.iter().map(|t| t.id()).collect();
+        host.mempool.set_parameters(&committed.head.parameters);
         host.mempool.remove(&ids);
         host.mempool.expire(committed.head.time());
         let disturbed = host.mempool.disturbed(&committed.written);

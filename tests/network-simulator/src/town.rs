@@ -94,6 +94,7 @@ fn timers() -> Timers {
         block_interval_ms: 0,
         anchor_interval_ms: 1_000,
         anchor_blocks: 4,
+        recovery_wait_ms: 60_000,
     }
 }
 
@@ -142,6 +143,7 @@ fn genesis(n: usize) -> Genesis {
         },
         timers: timers(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .expect("a good genesis")
 }

@@ -497,7 +497,10 @@ impl Desk {
             .connection
             .public_key(&shown.holder, None, false)
             .await?;
-        let holder_key = PublicKey::from_bytes(&keys.public_key)?;
+        let signing = std::iter::once(&keys.public_key).chain(&keys.devices);
+        let holder_keys = signing
+            .map(|key| PublicKey::from_bytes(key))
+            .collect::<Result<Vec<_>, _>>()?;
         let root = FieldRoot::from_slice(&record.field_root);
         let fields = package.verify(&Expected {
             chain: known.chain,
@@ -505,7 +508,7 @@ impl Desk {
             certificate_type: &known.certificate_type,
             field_root: root.context("no root")?,
             holder: shown.holder,
-            holder_key: &holder_key,
+            holder_keys: &holder_keys,
             verifier: verifier.address(),
             challenge: None,
             now: now(),

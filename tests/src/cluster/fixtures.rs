@@ -242,6 +242,7 @@ impl Office {
             agency: self.agency.address.as_bytes().to_vec(),
             registrar: self.registrar.address.as_bytes().to_vec(),
             reason: REASON,
+            end: 0,
         });
         sign(&self.body(kind), &[&self.agency.key, &self.registrar.key])
     }

@@ -36,7 +36,7 @@ fn expected<'a>(
         certificate_type,
         field_root: story.fields.root(),
         holder: address(STUDENT),
-        holder_key: key,
+        holder_keys: std::slice::from_ref(key),
         verifier: address(VERIFIER),
         challenge: None,
         now: TimeMs::new(START + 5_000),

@@ -136,6 +136,7 @@ pub fn genesis() -> Genesis {
         limits: Limits::default(),
         timers: Timers::default(),
         tag_key_version: 1,
+        governance: certchain_config::Governance::default(),
     })
     .unwrap()
 }
@@ -198,6 +199,7 @@ pub fn citizen() -> IdentityRecord {
             encryption_key: [0x51; 32],
             status: IdentityStatus::Active,
             reason: 0,
+            devices: Vec::new(),
         },
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use certchain_ledger::{
     identity::{
-        IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, PastVersion,
-        RestartNoticeRecord, keys,
+        IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, PastVersion, RecoveryRecord,
+        RecoveryStage, RestartNoticeRecord, keys,
     },
     parameters::ChainParameters,
     state::{StateKey, StateProof},
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     golden::{check, fields, hex},
-    scenario::{AGENCY, Chain, HOLDER, Leaves, address, citizen, genesis, secret, tree},
+    scenario::{AGENCY, Chain, HOLDER, Leaves, REGISTRAR, address, citizen, genesis, secret, tree},
 };
 
 fn organisation() -> IdentityRecord {
@@ -34,6 +34,7 @@ fn organisation() -> IdentityRecord {
         encryption_key: [0x55; 32],
         status: IdentityStatus::Revoked,
         reason: 513,
+        devices: vec![[0x11; 32], *secret(0x43).public().as_bytes()],
     };
     record
 }
@@ -45,6 +46,21 @@ fn past() -> PastVersion {
             ..citizen().present
         },
         until_height: Height::new(77),
+    }
+}
+
+fn recovery() -> RecoveryRecord {
+    RecoveryRecord {
+        public_key: *secret(0x42).public().as_bytes(),
+        encryption_key: [0x55; 32],
+        agency: address(AGENCY),
+        registrar: address(REGISTRAR),
+        opened_height: Height::new(12),
+        opened_time: TimeMs::new(1_700_000_100_000),
+        due: TimeMs::new(1_700_000_160_000),
+        ends: TimeMs::new(1_700_000_190_000),
+        stage: RecoveryStage::Contested,
+        stage_height: Height::new(14),
     }
 }
 
@@ -84,6 +100,7 @@ fn records() {
         .map(|r| record("identity", fields(r), r.encode()))
         .collect();
     records.push(record("past_version", fields(&past()), past().encode()));
+    records.push(record("recovery", fields(&recovery()), recovery().encode()));
     records.push(record(
         "restart_notice",
         fields(&notice()),
@@ -110,6 +127,7 @@ fn records() {
                 "rotated_key": key(keys::rotated_key(&person)),
                 "parameters": key(keys::parameters()),
                 "validators": key(keys::validators()),
+                "recovery": key(keys::recovery(&person)),
                 "restart_epoch_3_validator_2":
                     key(keys::restart(Epoch::new(3), ValidatorIndex::new(2))),
             },

@@ -6,7 +6,8 @@ use certchain_proto::{
     wire::{
         DESCRIPTORS,
         v1::{
-            self, Code, RecoverKey, ReinstateIdentity, RestartNotice, RevokeIdentity, RotateKey,
+            self, AddDevice, Code, CompleteRecovery, DecideRecovery, ObjectToRecovery, RecoverKey,
+            ReinstateIdentity, RemoveDevice, RestartNotice, RevokeIdentity, RotateKey,
             SignedTransaction, SuspendIdentity, TransactionSignature, transaction_body::Kind,
         },
     },
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     golden::{check, hex},
+    governance,
     scenario::{
         AGENCY, HOLDER, NEW_HOLDER, REGISTRAR, VOTE, address, body, register, registration, secret,
         signed,
@@ -23,10 +25,11 @@ use crate::{
     side_chains,
 };
 
-/// Every kind with its signers in order; those of side chains come last.
+/// Every kind with its signers in order: those of identities, of side chains, of governance.
 pub fn kinds() -> Vec<(Kind, Vec<u8>)> {
     let mut kinds = kinds_of_main();
     kinds.extend(side_chains::kinds());
+    kinds.extend(governance::kinds());
     kinds
 }
 
@@ -37,6 +40,7 @@ fn kinds_of_main() -> Vec<(Kind, Vec<u8>)> {
         address(REGISTRAR).as_bytes().to_vec(),
     );
     let new_key = secret(NEW_HOLDER).public().as_bytes().to_vec();
+    let device = new_key.clone();
     let organisation = v1::RegisterIdentity {
         kind: v1::IdentityKind::Organisation as i32,
         public_key: new_key.clone(),
@@ -90,12 +94,71 @@ fn kinds_of_main() -> Vec<(Kind, Vec<u8>)> {
         ),
         (
             Kind::RevokeIdentity(RevokeIdentity {
-                address: person,
-                agency,
-                registrar,
+                address: person.clone(),
+                agency: agency.clone(),
+                registrar: registrar.clone(),
                 reason: 128,
+                end: 0,
             }),
             vec![AGENCY, REGISTRAR],
+        ),
+        (
+            Kind::RevokeIdentity(RevokeIdentity {
+                address: person.clone(),
+                agency: agency.clone(),
+                registrar: registrar.clone(),
+                reason: 1,
+                end: v1::IdentityEnd::Deceased as i32,
+            }),
+            vec![AGENCY, REGISTRAR],
+        ),
+        (
+            Kind::AddDevice(AddDevice {
+                address: person.clone(),
+                public_key: device.clone(),
+            }),
+            vec![HOLDER, NEW_HOLDER],
+        ),
+        (
+            Kind::RemoveDevice(RemoveDevice {
+                address: person.clone(),
+                public_key: device.clone(),
+            }),
+            vec![NEW_HOLDER],
+        ),
+        (
+            Kind::ObjectToRecovery(ObjectToRecovery {
+                address: person.clone(),
+            }),
+            vec![HOLDER],
+        ),
+        (
+            Kind::DecideRecovery(DecideRecovery {
+                address: person.clone(),
+                agency: agency.clone(),
+                registrar: registrar.clone(),
+                public_key: device.clone(),
+                confirm: true,
+            }),
+            vec![AGENCY, REGISTRAR],
+        ),
+        (
+            // A refusal is a default, so its field is left out.
+            Kind::DecideRecovery(DecideRecovery {
+                address: person.clone(),
+                agency,
+                registrar,
+                public_key: device.clone(),
+                confirm: false,
+            }),
+            vec![AGENCY, REGISTRAR],
+        ),
+        (
+            Kind::CompleteRecovery(CompleteRecovery {
+                address: person,
+                public_key: device,
+            }),
+            vec![NEW_HOLDER],
         ),
         (
             // The first epoch and validator are defaults, so their fields are left out.
@@ -160,12 +223,38 @@ fn message(kind: &Kind) -> (&'static str, Value) {
                 "address": hex(&m.address), "authority": hex(&m.authority), "reason": m.reason,
             }),
         ),
-        Kind::RevokeIdentity(m) => (
-            "revoke_identity",
-            json!({
+        Kind::RevokeIdentity(m) => {
+            let mut value = json!({
                 "address": hex(&m.address), "agency": hex(&m.agency),
                 "registrar": hex(&m.registrar), "reason": m.reason,
-            }),
+            });
+            if m.end != 0 {
+                value["end"] = json!(m.end);
+            }
+            ("revoke_identity", value)
+        }
+        Kind::AddDevice(m) => (
+            "add_device",
+            json!({ "address": hex(&m.address), "public_key": hex(&m.public_key) }),
+        ),
+        Kind::RemoveDevice(m) => (
+            "remove_device",
+            json!({ "address": hex(&m.address), "public_key": hex(&m.public_key) }),
+        ),
+        Kind::ObjectToRecovery(m) => ("object_to_recovery", json!({ "address": hex(&m.address) })),
+        Kind::DecideRecovery(m) => {
+            let mut value = json!({
+                "address": hex(&m.address), "agency": hex(&m.agency),
+                "registrar": hex(&m.registrar), "public_key": hex(&m.public_key),
+            });
+            if m.confirm {
+                value["confirm"] = json!(true);
+            }
+            ("decide_recovery", value)
+        }
+        Kind::CompleteRecovery(m) => (
+            "complete_recovery",
+            json!({ "address": hex(&m.address), "public_key": hex(&m.public_key) }),
         ),
         Kind::RestartNotice(m) => (
             "restart_notice",
@@ -182,6 +271,9 @@ fn message(kind: &Kind) -> (&'static str, Value) {
         | Kind::RecordCheck(_)
         | Kind::SubmitAnchor(_)
         | Kind::ReportConflict(_) => side_chains::message(kind),
+        Kind::Propose(_) | Kind::Vote(_) | Kind::AcceptAccreditation(_) => {
+            governance::message(kind)
+        }
     }
 }
 

@@ -188,6 +188,7 @@ fn keys_now_and_then() {
             status: plain.status,
             height: identity.height,
             evidence: identity.evidence,
+            devices: plain.devices,
         }
     };
     let (present, past) = (

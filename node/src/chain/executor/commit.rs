@@ -123,6 +123,7 @@ impl Executor {
         let ids: Vec<_> = committed.transactions.iter().map(|t| t.id()).collect();
         let disturbed = {
             let mut mempool = host.mempool.lock().unwrap_or_else(PoisonError::into_inner);
+            mempool.set_parameters(&committed.head.parameters);
             mempool.remove(ids.iter());
             mempool.expire(committed.head.header.time_ms);
             mempool.disturbed(&committed.written)

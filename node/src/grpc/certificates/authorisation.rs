@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use certchain_ledger::identity::{IdentityRecord, IdentityStatus};
+use certchain_ledger::identity::IdentityRecord;
 use certchain_proto::{
     ChainId, PublicKey, TimeMs,
     query::{Query, QueryError, SignedQuery},
@@ -31,8 +31,8 @@ pub(super) enum AuthorisationError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The account has ended.
-    #[error("the account is revoked")]
-    Revoked,
+    #[error("the account has ended: it is revoked, closed, or its holder died")]
+    Ended,
     /// It was used before.
     #[error("this query was used already; sign a new one with a new nonce")]
     Seen,
@@ -49,7 +49,7 @@ impl From<AuthorisationError> for Status {
         let text = error.to_string();
         match error {
             AuthorisationError::Query(QueryError::Stale { .. } | QueryError::BadSignature)
-            | AuthorisationError::Revoked => Self::unauthenticated(text),
+            | AuthorisationError::Ended => Self::unauthenticated(text),
             AuthorisationError::Missing | AuthorisationError::Query(_) => {
                 Self::invalid_argument(text)
             }
@@ -72,18 +72,27 @@ fn read(
     Ok(Query::read(message, chain, topics, now)?)
 }
 
-/// Whether the account, as main's state has it, has signed the query.
+/// Whether the account, as main's state has it, has signed the query, and with which of its keys.
 fn check_signer(
     signed: &SignedQuery,
     account: Option<&IdentityRecord>,
-) -> Result<Query, AuthorisationError> {
+) -> Result<([u8; 32], Query), AuthorisationError> {
     let account = account.ok_or(QueryError::BadSignature)?;
-    let key =
-        PublicKey::from_bytes(&account.present.public_key).map_err(|_| QueryError::BadSignature)?;
-    let query = signed.verify(&key)?;
-    match account.present.status {
-        IdentityStatus::Revoked => Err(AuthorisationError::Revoked),
-        IdentityStatus::Active | IdentityStatus::Suspended => Ok(query),
+    let signed_by = |key: &[u8; 32]| {
+        let key = PublicKey::from_bytes(key).map_err(|_| QueryError::BadSignature)?;
+        Ok((*key.as_bytes(), signed.verify(&key)?))
+    };
+    let mut outcome = Err(AuthorisationError::Query(QueryError::BadSignature));
+    for key in account.present.signing_keys() {
+        outcome = signed_by(key);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    let found = outcome?;
+    match account.present.status.is_final() {
+        true => Err(AuthorisationError::Ended),
+        false => Ok(found),
     }
 }
 
@@ -92,6 +101,8 @@ fn check_signer(
 pub(super) struct Asker {
     /// The account in main's newest state.
     pub(super) account: IdentityRecord,
+    /// Its key that signed.
+    pub(super) key: [u8; 32],
     /// What it signed.
     pub(super) query: Query,
 }
@@ -109,9 +120,13 @@ impl Services {
         let signed = read(message.as_ref(), chain.id, topics, now)?;
         let asker = on_worker(self.chain("")?, move |main| {
             let account = records::account(main, &signed.address())?;
-            let query = check_signer(&signed, account.as_ref())?;
+            let (key, query) = check_signer(&signed, account.as_ref())?;
             let account = account.ok_or(AuthorisationError::Query(QueryError::BadSignature))?;
-            Ok(Asker { account, query })
+            Ok(Asker {
+                account,
+                key,
+                query,
+            })
         })
         .await?;
         if asker.query.topic != QueryTopic::PutContent {
@@ -124,7 +139,7 @@ impl Services {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use certchain_ledger::identity::{IdentityKind, IdentityVersion};
+    use certchain_ledger::identity::{IdentityKind, IdentityStatus, IdentityVersion};
     use certchain_proto::{
         Address, Height, SecretKey, context,
         hash::{AttributeRoot, IdentityTag, SigningHash, hash_parts},
@@ -162,6 +177,7 @@ mod tests {
                 encryption_key: [0; 32],
                 status,
                 reason: 0,
+                devices: Vec::new(),
             },
         }
     }
@@ -189,7 +205,8 @@ mod tests {
         chain: &ChainId,
         account: &IdentityRecord,
     ) -> Result<Query, AuthorisationError> {
-        check_signer(&read(Some(m), *chain, TOPICS, NOW)?, Some(account))
+        let signed = read(Some(m), *chain, TOPICS, NOW)?;
+        check_signer(&signed, Some(account)).map(|(_, query)| query)
     }
 
     #[test]
@@ -240,11 +257,21 @@ mod tests {
             judge(&good, &other_chain, &owner).unwrap_err(),
             QueryError::BadSignature.into()
         );
-        let revoked = account(&key(1), IdentityStatus::Revoked);
-        assert_eq!(
-            judge(&good, &CHAIN, &revoked).unwrap_err(),
-            AuthorisationError::Revoked
-        );
+        for status in [
+            IdentityStatus::Revoked,
+            IdentityStatus::Deceased,
+            IdentityStatus::Closed,
+        ] {
+            assert_eq!(
+                judge(&good, &CHAIN, &account(&key(1), status)).unwrap_err(),
+                AuthorisationError::Ended
+            );
+        }
+        let mut with_devices = rotated;
+        with_devices.present.devices = vec![[3; 32], *key(1).public().as_bytes()];
+        let signed = read(Some(&good), CHAIN, TOPICS, NOW).unwrap();
+        let (device, _) = check_signer(&signed, Some(&with_devices)).unwrap();
+        assert_eq!(&device, key(1).public().as_bytes(), "a device asks too");
         let unknown = read(Some(&good), CHAIN, TOPICS, NOW).unwrap();
         assert_eq!(
             check_signer(&unknown, None),

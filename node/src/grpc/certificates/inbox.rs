@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use certchain_ledger::{chain::ListPosition, execution::Topic, identity::IdentityStatus};
+use certchain_ledger::{chain::ListPosition, execution::Topic};
 use certchain_proto::{
     Address, Height,
     hash::{CertificateId, TransactionId},
@@ -98,7 +98,8 @@ struct Follower {
 #[derive(Clone, Copy)]
 struct Owner {
     address: Address,
-    public_key: [u8; 32],
+    /// The key that asked.
+    key: [u8; 32],
 }
 
 type Entry = Result<InboxResponse, Status>;
@@ -124,7 +125,7 @@ pub(super) async fn inbox(
     let place = services.certificates.inboxes.take(asker.query.address)?;
     let owner = Owner {
         address: asker.query.address,
-        public_key: asker.account.present.public_key,
+        key: asker.key,
     };
     let follower = |host: Arc<ChainHost>| {
         let first = match request.from_height {
@@ -231,14 +232,9 @@ fn page(
 fn check_owner(main: &ChainHost, owner: &Owner) -> Result<(), Status> {
     let present = records::account(main, &owner.address)?.map(|account| account.present);
     match present {
-        Some(present)
-            if present.public_key == owner.public_key
-                && present.status != IdentityStatus::Revoked =>
-        {
-            Ok(())
-        }
+        Some(present) if present.signs(&owner.key) && !present.status.is_final() => Ok(()),
         _ => Err(Status::unauthenticated(
-            "the account has another key since the inbox was opened, or is revoked",
+            "the account no longer has the key that opened the inbox, or has ended",
         )),
     }
 }

@@ -114,6 +114,11 @@ fn every_state_of_a_certificate_has_its_result() {
     assert_eq!(result(&mut world, &id, a), CheckResult::Valid);
     world.set_status(agency(0), IdentityStatus::Revoked);
     assert_eq!(result(&mut world, &id, a), CheckResult::IssuerRevoked);
+    // What an office issued before it was closed stands.
+    world.set_status(agency(0), IdentityStatus::Closed);
+    assert_eq!(result(&mut world, &id, a), CheckResult::Valid);
+    world.set_status(a, IdentityStatus::Deceased);
+    assert_eq!(result(&mut world, &id, a), CheckResult::HolderNotActive);
     world.set_status(a, IdentityStatus::Suspended);
     assert_eq!(result(&mut world, &id, a), CheckResult::HolderNotActive);
     world.set_status(a, IdentityStatus::Revoked);
@@ -308,6 +313,16 @@ fn nobody_shows_what_another_holds() {
     assert_eq!(world.code(check(by, &m, holder), &[by]), Code::BadSignature);
     let code = world.code(check(by, &m, citizen(50)), &[by]);
     assert_eq!(code, Code::Ok);
+    // A device of the holder shows it too, and one of the verifier records it; a removed one does not.
+    let (device, desk) = (citizen(51), citizen(52));
+    let devices = |keys: &[Who]| keys.iter().map(|k| *key(*k).public().as_bytes()).collect();
+    world.change(holder, |record| record.present.devices = devices(&[device]));
+    world.change(by, |record| record.present.devices = devices(&[desk]));
+    assert_eq!(world.code(check(by, &m, device), &[desk]), Code::Ok);
+    world.change(by, |record| record.present.devices.clear());
+    assert_eq!(world.code(check(by, &m, device), &[desk]), Code::WrongKey);
+    world.change(holder, |record| record.present.devices.clear());
+    assert_eq!(world.code(check(by, &m, device), &[by]), Code::BadSignature);
 }
 
 #[test]

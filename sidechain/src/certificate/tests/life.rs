@@ -12,7 +12,7 @@ use certchain_proto::{
 
 use super::{
     wishes::{accept, decline, issue, revoke},
-    world::{BLOCK_MS, START, World, agency, bytes, citizen, raw},
+    world::{BLOCK_MS, START, World, agency, bytes, citizen, key, raw},
 };
 use crate::certificate::{CertificateStatus, keys};
 
@@ -76,6 +76,15 @@ fn only_an_active_holder_accepts_or_declines() {
         assert_eq!(world.code(step(&id, a), &[a]), Code::Suspended);
         world.set_status(a, IdentityStatus::Revoked);
         assert_eq!(world.code(step(&id, a), &[a]), Code::Revoked);
+        for ended in [IdentityStatus::Deceased, IdentityStatus::Closed] {
+            world.set_status(a, ended);
+            assert_eq!(world.code(step(&id, a), &[a]), Code::Ended);
+        }
+        world.set_status(a, IdentityStatus::Active);
+        let device = citizen(9);
+        let key = *key(device).public().as_bytes();
+        world.change(a, |record| record.present.devices = vec![key]);
+        assert_eq!(world.code(step(&id, a), &[device]), Code::Ok);
     }
 }
 

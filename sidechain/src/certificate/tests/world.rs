@@ -196,6 +196,7 @@ impl World {
                 encryption_key: encryption_key(who),
                 status: IdentityStatus::Active,
                 reason: 0,
+                devices: Vec::new(),
             },
         };
         let leaf = identity::keys::identity(&address(who));
