@@ -51,6 +51,7 @@ pub struct Executed {
     restarts: Vec<RestartNoticeRecord>,
     lines: Vec<(u32, Vec<Line>)>,
     index: Vec<(u32, u32, IndexEntry)>,
+    next_set: Option<Arc<ValidatorSet>>,
 }
 
 /// What a commit has done.
@@ -103,6 +104,11 @@ impl Executed {
     pub fn restart_notices(&self) -> &[RestartNoticeRecord] {
         &self.restarts
     }
+
+    /// The set that decides from the next height on, if the block changes it.
+    pub const fn next_set(&self) -> Option<&Arc<ValidatorSet>> {
+        self.next_set.as_ref()
+    }
 }
 
 impl Chain {
@@ -134,9 +140,13 @@ impl Chain {
             .apply(Some(head.height()), done.writes.iter().map(hashed))
             .map_err(ReadError::from)?;
         let leaves: Vec<ReceiptHash> = done.receipts.iter().map(Receipt::hash).collect();
-        let next_validators = match done.writes.get(&keys::validators()) {
-            Some(Some(value)) => decode_set(value)?.digest(),
-            Some(None) | None => head.outcome.next_validators,
+        let next_set = match done.writes.get(&keys::validators()) {
+            Some(Some(value)) => Some(Arc::new(decode_set(value)?)),
+            Some(None) | None => None,
+        };
+        let next_validators = match &next_set {
+            Some(set) => set.digest(),
+            None => head.outcome.next_validators,
         };
         let outcome = Outcome {
             state_root: pending.root(),
@@ -156,6 +166,7 @@ impl Chain {
             restarts,
             lines,
             index,
+            next_set,
         })
     }
 

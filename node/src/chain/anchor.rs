@@ -25,6 +25,7 @@ use certchain_sidechain::anchor::anchor_message;
 use super::{
     engine_thread::now,
     host::{Busy, ChainHost},
+    seats::Known,
 };
 
 /// How often a validator looks whether an anchor is due.
@@ -56,7 +57,6 @@ pub async fn run(host: Arc<ChainHost>) {
     let Some(main) = host.main.clone() else {
         return;
     };
-    let members = host.validators.len().max(1) as u64;
     let timers = host.chain.head().parameters.timers.clone();
     let interval = Duration::from_millis(timers.anchor_interval_ms);
     // Since when a block waits to be anchored, above which anchor.
@@ -73,9 +73,11 @@ pub async fn run(host: Arc<ChainHost>) {
         if halted_by(&host, &record) {
             return;
         }
-        let (Some(me), Some(key)) = (host.me, host.vote_key.as_deref()) else {
+        let Known { newest, me, .. } = host.seats.now();
+        let Some(me) = me else {
             continue;
         };
+        let (members, key) = (newest.len().max(1) as u64, host.seats.vote_key());
         let (tip, last) = (host.chain.head().height(), record.last_anchor);
         if tip <= last {
             waiting = None;

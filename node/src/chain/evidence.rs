@@ -29,7 +29,7 @@ pub fn from_peer(host: &Arc<ChainHost>, evidence: Equivocation, room: OwnedSemap
     let worker = Arc::clone(host);
     let queued = host.vote_pool.run(move || {
         let _room = room;
-        match evidence.verify(worker.id, &worker.validators, &Ed25519Verifier) {
+        match evidence.verify(worker.id, &worker.seats.sets(), &Ed25519Verifier) {
             Ok(()) => found(&worker, evidence),
             Err(error) => {
                 tracing::debug!(chain = %worker.name, %error, "evidence refused");

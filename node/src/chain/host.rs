@@ -11,14 +11,14 @@ use std::{
     },
 };
 
-use certchain_consensus::{Event, Status};
+use certchain_consensus::{Event, Membership as _, Status};
 use certchain_ledger::{
     chain::Chain, mempool::Mempool, receipt::LocatedReceipt, refusal::Refusal,
     signatures::TransactionVerifier, store::StoreError,
 };
 use certchain_net::{ChannelId, NetworkHandle, PeerId};
 use certchain_proto::{
-    ChainId, Height, SecretKey, TimeMs, ValidatorIndex, ValidatorSet, hash::TransactionId,
+    ChainId, Epoch, Height, TimeMs, ValidatorIndex, ValidatorSet, hash::TransactionId,
     wire::v1::SignedTransaction,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
@@ -28,6 +28,7 @@ use super::{
     executor::Task,
     intake::{Admission, Submission, SubmissionRoom},
     pause::Pause,
+    seats::{Known, Seats},
     suspects::{Sender, Suspects},
     waiters::{TooManyWaits, Waiters},
 };
@@ -71,12 +72,8 @@ pub struct ChainHost {
     pub verifier: TransactionVerifier,
     /// Whose transactions are verified one by one.
     pub suspects: Suspects,
-    /// Who decides.
-    pub validators: Arc<ValidatorSet>,
-    /// Our place among them.
-    pub me: Option<ValidatorIndex>,
-    /// Our vote key, for restart notices; votes are signed by the engine's signer.
-    pub vote_key: Option<Arc<SecretKey>>,
+    /// Who decides, and which place is ours. Votes are signed by the engine's signer.
+    pub seats: Seats,
     /// Workers for transactions, blocks and answers to peers.
     pub pool: Arc<WorkerPool>,
     /// Workers for votes, which must not wait behind transactions.
@@ -217,35 +214,37 @@ impl ChainHost {
 
     /// Validators among the connected peers.
     pub fn connected_validators(&self) -> Vec<(ValidatorIndex, PeerId)> {
+        let set = self.seats.newest();
         self.network
             .connected()
             .into_iter()
-            .filter_map(|peer| {
-                Some((
-                    self.validators.index_of_network_key(peer.public_key())?,
-                    peer,
-                ))
-            })
+            .filter_map(|peer| Some((set.index_of_network_key(peer.public_key())?, peer)))
             .collect()
     }
 
-    /// The peer of a validator.
+    /// The peer of a validator of the newest set.
     pub(super) fn peer_of(&self, validator: ValidatorIndex) -> Option<PeerId> {
-        PeerId::from_public_key(&self.validators.get(validator)?.network_key).ok()
+        peer_in(&self.seats.newest(), validator)
+    }
+
+    /// The peer of a validator of an epoch, if that epoch is known.
+    pub(super) fn peer_of_epoch(&self, epoch: Epoch, validator: ValidatorIndex) -> Option<PeerId> {
+        peer_in(self.seats.sets().of(epoch)?, validator)
     }
 
     /// What to tell of the chain's state.
     pub fn status(&self) -> ChainStatus {
         let engine = self.status.borrow().clone();
         let peers = self.connected_validators().len();
-        let here = usize::from(self.me.is_some());
+        let Known { newest, me, .. } = self.seats.now();
+        let here = usize::from(me.is_some());
         let head = self.chain.head().header.height;
         let ahead = {
             let tips = self.tips.lock().unwrap_or_else(PoisonError::into_inner);
             // One peer may lie; of f + 1 that show to be ahead one is honest.
             let mut tips: Vec<Height> = tips.values().copied().collect();
             tips.sort_unstable_by(|a, b| b.cmp(a));
-            tips.get(self.validators.faulty())
+            tips.get(newest.faulty())
                 .is_some_and(|tip| *tip > head.next())
         };
         let halted = self
@@ -261,15 +260,15 @@ impl ChainHost {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .len(),
-            voting: self.me.is_some() && engine.can_sign && halted.is_none() && !self.is_paused(),
-            ready: halted.is_none() && !ahead && peers + here >= self.validators.quorum(),
+            voting: me.is_some() && engine.can_sign && halted.is_none() && !self.is_paused(),
+            ready: halted.is_none() && !ahead && peers + here >= newest.quorum(),
             halted,
         }
     }
 
     /// Whether a restart notice is the one that we wait for.
     pub(super) fn is_own_notice(&self, validator: ValidatorIndex, nonce: &[u8; 32]) -> bool {
-        self.me == Some(validator) && self.restart_nonce.get() == Some(nonce)
+        self.seats.me() == Some(validator) && self.restart_nonce.get() == Some(nonce)
     }
 
     /// Stops this node's part in the chain; the other chains go on.
@@ -284,6 +283,10 @@ impl ChainHost {
         // Nothing more is signed on this chain; its thread ends.
         let _ = self.engine.send(Input::Stop);
     }
+}
+
+fn peer_in(set: &ValidatorSet, validator: ValidatorIndex) -> Option<PeerId> {
+    PeerId::from_public_key(&set.get(validator)?.network_key).ok()
 }
 
 /// The node has no place for more submissions at the moment, or is stopping.

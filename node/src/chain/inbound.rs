@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use certchain_consensus::{Event, limits::MAX_MESSAGE_BYTES};
+use certchain_consensus::{Event, Invalid, limits::MAX_MESSAGE_BYTES};
 use certchain_net::{Direct as Frame, Gossip, Inbox, PeerId, Request, Verdict};
 use certchain_proto::certificate::Ed25519Verifier;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -79,12 +79,18 @@ fn consensus(host: &Arc<ChainHost>, rooms: &Rooms, from: PeerId, bytes: Vec<u8>)
                 return;
             }
         };
-        match message.verify(worker.id, &worker.validators, &Ed25519Verifier) {
+        match message.verify(worker.id, &worker.seats.sets(), &Ed25519Verifier) {
             Ok(verified) => {
                 worker.tell_with(Event::Message(Box::new(verified)), Some(room));
             }
             Err(error) => {
                 tracing::debug!(chain = %worker.name, %from, %error, "consensus message refused");
+                // VS-7: somebody knows a later set, so we may be behind.
+                if let Invalid::Epoch { expected, actual } = &error
+                    && actual > expected
+                {
+                    worker.tell(Event::LaterEpoch { epoch: *actual });
+                }
                 if !error.may_be_honest() {
                     worker.suspects.note(Sender::Peer(from), Instant::now());
                 }

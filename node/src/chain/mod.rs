@@ -12,6 +12,7 @@ mod host;
 mod inbound;
 mod intake;
 mod pause;
+mod seats;
 mod serve;
 mod start;
 mod suspects;

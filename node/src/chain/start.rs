@@ -19,7 +19,7 @@ use certchain_ledger::{
 };
 use certchain_net::{ChannelId, NetworkHandle, SubscribeError};
 use certchain_proto::{
-    PublicKey, SecretKey, Signature, TimeMs, ValidatorIndex,
+    PublicKey, SecretKey, Signature, TimeMs, ValidatorIndex, ValidatorSet,
     hash::SigningHash,
     key::NoRandomness,
     transaction,
@@ -40,6 +40,7 @@ use super::{
     inbound,
     intake::{self, SubmissionRoom},
     pause::Pause,
+    seats::{Known, Seats},
     suspects::Suspects,
     sync,
     waiters::Waiters,
@@ -177,8 +178,7 @@ impl ChainTask {
         let store = Arc::clone(&shared.store);
         let chain = Arc::new(Chain::open(store, name, genesis, rules, options)?);
         let head = chain.head();
-        let validators = Arc::clone(&head.validators);
-        let me = validators.index_of(shared.vote_key.public());
+        let seats = Seats::new(&head, Arc::clone(&shared.vote_key));
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
         let opened = FileJournal::open(&journal_dir(&shared.data_dir, name), nonce)?;
@@ -192,7 +192,7 @@ impl ChainTask {
         }
         let config = EngineConfig {
             chain: id,
-            validators: (*validators).clone(),
+            validators: (*head.validators).clone(),
             params: parameters(
                 &head.parameters.timers,
                 head.parameters.limits.block_transactions,
@@ -228,9 +228,7 @@ impl ChainTask {
             mempool_grew: Notify::new(),
             verifier: TransactionVerifier::new(VerifierLimits::default()),
             suspects: Suspects::default(),
-            validators,
-            me,
-            vote_key: me.map(|_| Arc::clone(&shared.vote_key)),
+            seats,
             pool: Arc::clone(&shared.pool),
             vote_pool: Arc::clone(&shared.vote_pool),
             network: shared.network.clone(),
@@ -307,7 +305,7 @@ impl ChainTask {
     /// A peer can be reached: tell it how far we are.
     pub fn peer_connected(&self, peer: certchain_net::PeerId) {
         send_tip(&self.host, peer);
-        let validators = &self.host.validators;
+        let validators = self.host.seats.newest();
         if let Some(validator) = validators.index_of_network_key(peer.public_key()) {
             self.host.tell(Event::Connected { validator });
         }
@@ -356,9 +354,11 @@ fn show_start(host: &ChainHost) {
         .get_or_create(&label)
         .set(i64::try_from(height).unwrap_or(i64::MAX));
     host.metrics.healthy.get_or_create(&label).set(1);
+    let known = host.seats.now();
     tracing::info!(
         chain = %host.name, id = %host.id, height, block = %head.id,
-        validators = host.validators.len(), me = ?host.me.map(ValidatorIndex::get), "chain open"
+        epoch = known.newest.epoch().get(), validators = known.newest.len(),
+        me = ?known.me.map(ValidatorIndex::get), "chain open"
     );
 }
 
@@ -382,7 +382,13 @@ fn dispatch(host: &Arc<ChainHost>, runtime: &tokio::runtime::Handle, action: Act
         Action::RequestProposal(request) => host.hand(Task::Propose(request)),
         Action::CheckBody(request) => host.hand(Task::CheckBody(request)),
         Action::Execute { header } => host.hand(Task::Execute(header)),
-        Action::Commit(decision) => host.hand(Task::Commit(decision)),
+        Action::Commit(decision) => {
+            // VS-3: the places in the actions that follow are those of the new set.
+            if let Some(next) = &decision.next_validators {
+                change_seats(host, Arc::clone(next));
+            }
+            host.hand(Task::Commit(decision));
+        }
         Action::FetchSealed { from, height } => {
             if let Some(peer) = from.and_then(|index| host.peer_of(index)) {
                 let mut tips = host.tips.lock().unwrap_or_else(PoisonError::into_inner);
@@ -391,8 +397,9 @@ fn dispatch(host: &Arc<ChainHost>, runtime: &tokio::runtime::Handle, action: Act
             }
             host.sync_wanted.notify_one();
         }
-        Action::SendSealed { to, .. } => {
-            if let Some(peer) = host.peer_of(to) {
+        Action::SendSealed { epoch, to, .. } => {
+            // Its place may be ours by now, and nobody is connected with itself.
+            if let Some(peer) = host.peer_of_epoch(epoch, to) {
                 send_tip(host, peer);
             }
         }
@@ -404,14 +411,29 @@ fn dispatch(host: &Arc<ChainHost>, runtime: &tokio::runtime::Handle, action: Act
         }
         Action::Halt(reason) => host.halt(reason.to_string()),
         Action::SubmitRestartNotice { nonce } => {
-            // Asked again only after a restart of the process, so it is set once.
-            let _ = host.restart_nonce.set(nonce);
+            // Asked again after a restart of the process and, with the same nonce, when another set
+            // gives us a place: the task that runs already finds it.
+            if host.restart_nonce.set(nonce).is_err() {
+                return;
+            }
             let host = Arc::clone(host);
             runtime.spawn(async move { submit_notice(host, nonce).await });
         }
         // The engine's thread keeps the timers.
         Action::SetTimer { .. } | Action::CancelTimer { .. } => {}
     }
+}
+
+/// Another set decides from the next height on.
+fn change_seats(host: &ChainHost, next: Arc<ValidatorSet>) {
+    host.seats.learn(next);
+    let known = host.seats.now();
+    tracing::info!(
+        chain = %host.name, epoch = known.newest.epoch().get(), validators = known.newest.len(),
+        me = ?known.me.map(ValidatorIndex::get), "the validator set has changed"
+    );
+    // Who left follows by sync, which nobody else asks it to do.
+    host.sync_wanted.notify_one();
 }
 
 fn send_tip(host: &ChainHost, peer: certchain_net::PeerId) {
@@ -423,11 +445,15 @@ fn send_tip(host: &ChainHost, peer: certchain_net::PeerId) {
 
 /// Submits the restart notice until it is committed.
 async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
-    let (Some(me), Some(key)) = (host.me, host.vote_key.clone()) else {
-        return;
-    };
-    let epoch = host.validators.epoch();
+    let key = Arc::clone(host.seats.vote_key());
     loop {
+        // The set may change meanwhile: a notice counts for the place that we have then.
+        let Known { newest, me, .. } = host.seats.now();
+        let Some(me) = me else {
+            tokio::time::sleep(NOTICE_AGAIN).await;
+            continue;
+        };
+        let epoch = newest.epoch();
         match host.chain.restart_notice(epoch, me) {
             Ok(Some(record)) if record.nonce == nonce => {
                 return host.tell(Event::AmnesiaCleared {

@@ -236,7 +236,7 @@ fn verify(host: &ChainHost, block: SealedBlock) -> Option<Synced> {
         outcome,
         certificate: commit_certificate,
     }
-    .verify(host.id, &host.validators, &Ed25519Verifier)
+    .verify(host.id, &host.seats.sets(), &Ed25519Verifier)
     .inspect_err(|error| tracing::debug!(chain = %host.name, %error, "not sealed"))
     .ok()?;
     let transactions = bodies::verify(host, &transactions)?;

@@ -420,10 +420,19 @@ impl Executor {
         }
         if let Some(executed) = &candidate.executed {
             let outcome = executed.outcome().clone();
+            let changes = outcome.next_validators != self.host.chain.head().outcome.next_validators;
+            let next = executed.next_set().filter(|_| changes).cloned();
             self.host.tell(Event::Executed {
                 header: digest,
                 outcome,
             });
+            // VS-2: behind the outcome that names it.
+            if let Some(next) = next {
+                self.host.tell(Event::Validators {
+                    header: digest,
+                    validators: Box::new((*next).clone()),
+                });
+            }
         }
     }
 }
