@@ -206,6 +206,7 @@ impl Chain {
             restarts,
             lines,
             index,
+            next_set,
         } = executed;
 
         // Everything that can fail before the first change.
@@ -227,10 +228,7 @@ impl Chain {
         writer.values(&mut batch, height, &writes, &block.entries, self)?;
         let mut history = tip.history.clone();
         writer.history(&mut batch, &history.append(&id));
-        let validators = match writes.get(&keys::validators()) {
-            Some(Some(value)) => Arc::new(decode_set(value)?),
-            Some(None) | None => Arc::clone(&old.validators),
-        };
+        let validators = next_set.unwrap_or_else(|| Arc::clone(&old.validators));
         let parameters = match writes.get(&keys::parameters()) {
             Some(Some(value)) => Arc::new(decode_parameters(value)?),
             Some(None) | None => Arc::clone(&old.parameters),
