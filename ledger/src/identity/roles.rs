@@ -6,8 +6,11 @@ use super::record::IdentityKind;
 /// What some kinds of accounts may do and others not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Act {
-    /// Change its own keys and devices, suspend itself, object to its recovery.
+    /// Change its own keys and devices.
     KeepOwnKeys,
+    /// Suspend itself, be recovered by others, and object to that. Registrars are not: who is in
+    /// office is for governance, and somebody must be.
+    GuardOwnAccount,
     /// Check a person or organisation and sign its registration, recovery or end as agency.
     CertifyIdentities,
     /// Review and sign registrations, recoveries and ends as information centre.
@@ -26,8 +29,9 @@ pub enum Act {
 
 impl Act {
     /// All acts, in the order of the published table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KeepOwnKeys,
+        Self::GuardOwnAccount,
         Self::CertifyIdentities,
         Self::RecordIdentities,
         Self::SuspendDraftedIdentities,
@@ -40,7 +44,8 @@ impl Act {
     /// How the published table names it.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::KeepOwnKeys => "change its own keys and devices, suspend itself, object",
+            Self::KeepOwnKeys => "change its own keys and devices",
+            Self::GuardOwnAccount => "suspend itself, be recovered, object to that",
             Self::CertifyIdentities => "sign registrations, recoveries and ends as agency",
             Self::RecordIdentities => "sign registrations, recoveries and ends as registrar",
             Self::SuspendDraftedIdentities => "suspend identities that it drafted",
@@ -56,6 +61,7 @@ impl Act {
         use IdentityKind::{Agency, Auditor, Citizen, Organisation, Registrar, Verifier};
         match self {
             Self::KeepOwnKeys => &[Citizen, Organisation, Agency, Verifier, Auditor, Registrar],
+            Self::GuardOwnAccount => &[Citizen, Organisation, Agency, Verifier, Auditor],
             Self::CertifyIdentities | Self::SuspendDraftedIdentities | Self::IssueCertificates => {
                 &[Agency]
             }

@@ -296,10 +296,11 @@ impl Run<'_> {
         active(&actor)?;
         self.signed_by_account(0, &actor)?;
         if authority == subject {
-            // Any key stops its own account at once. A registrar rotates instead: who is in office
-            // is for governance, and somebody must be.
-            let own = self.subject(&subject)?;
-            return self.new_status(subject, own, IdentityStatus::Suspended, reason);
+            if !may(actor.kind, Act::GuardOwnAccount) {
+                let text = "registrars are changed by governance only";
+                return Err(Refusal::about(Code::NotEntitled, text).into());
+            }
+            return self.new_status(subject, actor, IdentityStatus::Suspended, reason);
         }
         let any = may(actor.kind, Act::SuspendIdentities);
         if !any && !may(actor.kind, Act::SuspendDraftedIdentities) {

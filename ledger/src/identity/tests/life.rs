@@ -2,7 +2,12 @@
 //! result and the table of what each kind of account may do; these tests compare, and with
 //! `CERTCHAIN_BLESS=1` write, so that the page is never something else than the code.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use super::*;
 
@@ -194,6 +199,9 @@ fn transitions() -> Vec<(&'static str, &'static str, Result<String, Code>)> {
 
 /// Compares a part of the page with what the code says, or writes it there.
 fn compare(part: &str, expected: &str) {
+    // Tests run side by side, and each writes the whole page.
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/identities.md");
     let text = fs::read_to_string(&path).unwrap();
     let (begin, end) = (
