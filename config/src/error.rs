@@ -149,6 +149,9 @@ pub enum Problem {
     /// Not an X25519 public key that can be encrypted to.
     #[error("is not an X25519 public key (64 hexadecimal digits, not a point of small order)")]
     EncryptionKey,
+    /// Not a chain's id.
+    #[error("is not a chain id (64 hexadecimal digits); `certchain-node show` tells it")]
+    ChainId,
     /// Not 64 bytes in hexadecimal.
     #[error("is not a signature (128 hexadecimal digits)")]
     SignatureText,

@@ -11,6 +11,7 @@
 //! This crate must never open a network connection, read a clock, decide what a chain does, or
 //! show a secret key in a message.
 
+pub mod application;
 pub mod catalogue;
 pub mod document;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod node;
 pub mod parameters;
 pub mod secret;
 
+pub use application::Application;
 pub use catalogue::{CertificateType, Field, FieldKind, SideChain};
 pub use error::{ConfigError, ContentError, Problem};
 pub use genesis::{Genesis, GenesisAgency, GenesisContent, GenesisRegistrar, GenesisValidator};

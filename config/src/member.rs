@@ -185,7 +185,11 @@ impl Member {
     }
 }
 
-fn signature(document: &Document, key: &str, text: &str) -> Result<Signature, ConfigError> {
+pub(crate) fn signature(
+    document: &Document,
+    key: &str,
+    text: &str,
+) -> Result<Signature, ConfigError> {
     let bytes = hex::decode(text).ok();
     bytes
         .and_then(|bytes| Signature::from_slice(&bytes))

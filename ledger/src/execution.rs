@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use certchain_proto::{
-    Address, ChainId, Height, TimeMs, ValidatorSet,
+    Address, ChainId, CommitCertificate, Height, TimeMs, ValidatorSet,
     block::Checkpoint,
     hash::CertificateId,
     transaction::{Transaction, Witness},
@@ -41,6 +41,29 @@ pub struct BlockContext<'a> {
     pub main: Option<MainState<'a>>,
     /// The chain's own earlier blocks.
     pub blocks: Option<&'a dyn BlockNames>,
+}
+
+/// Who signed the certificate of the block before, as the block itself carries it. Another proposer
+/// may carry another certificate, so transactions, which are judged without a block too, must not
+/// depend on it; the end of a block may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParentSigners {
+    /// Height of the block before.
+    pub height: Height,
+    /// The vote keys of the signers.
+    pub vote_keys: Vec<[u8; 32]>,
+}
+
+impl ParentSigners {
+    /// The signers of a certificate that `set` made.
+    pub fn of(certificate: &CommitCertificate, set: &ValidatorSet) -> Self {
+        let signers = certificate.signatures.iter();
+        let members = signers.filter_map(|signed| set.get(signed.validator));
+        Self {
+            height: certificate.height,
+            vote_keys: members.map(|m| *m.vote_key.as_bytes()).collect(),
+        }
+    }
 }
 
 /// Main's state at a checkpoint: it answers every identity question of a side block.
@@ -96,6 +119,7 @@ pub trait Application: Send + Sync + std::fmt::Debug {
         &self,
         _view: &dyn StateView,
         _block: &BlockContext<'_>,
+        _parent: &ParentSigners,
     ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
         Ok(BTreeMap::new())
     }
@@ -359,6 +383,7 @@ pub fn run_block(
     block: &BlockContext<'_>,
     transactions: &[VerifiedTransaction],
     alone: Vec<Effects>,
+    parent: &ParentSigners,
 ) -> Result<BlockEffects, ReadError> {
     let mut overlay = Overlay {
         below: view,
@@ -401,7 +426,7 @@ pub fn run_block(
             }
         }
     }
-    let last = application.end_block(&overlay, block)?;
+    let last = application.end_block(&overlay, block, parent)?;
     done.writes = overlay.changed.into_iter().collect();
     done.writes.extend(last);
     Ok(done)

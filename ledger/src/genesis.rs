@@ -19,7 +19,7 @@ use certchain_proto::{
 
 use crate::{
     evidence::SealedHeader,
-    governance::{self, RegistrarsRecord, RulesRecord, TypesRecord},
+    governance::{self, Member, MembersRecord, RegistrarsRecord, RulesRecord, TypesRecord},
     history::History,
     identity::{IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion, keys},
     merkle,
@@ -241,5 +241,15 @@ fn leaves(genesis: &Genesis, parameters: &ChainParameters) -> BTreeMap<StateKey,
         names: names.into_iter().map(str::to_owned).collect(),
     };
     set(governance::keys::types(), &types.encode());
+    let members = genesis.validators.iter().map(|validator| Member {
+        name: validator.name.to_string(),
+        organisation_code: validator.organisation_code.to_string(),
+        signed: Height::ZERO,
+    });
+    let members = MembersRecord {
+        members: members.collect(),
+        observers: Vec::new(),
+    };
+    set(governance::keys::members(), &members.encode());
     leaves
 }

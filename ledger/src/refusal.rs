@@ -168,5 +168,13 @@ pub const fn advice(code: Code) -> &'static str {
         Code::TooManyOffers => {
             "too many accreditations or types; let the agency accept what waits, or withdraw some"
         }
+        Code::MemberTaken => {
+            "a validator or observer has this already; choose another name, code or key"
+        }
+        Code::UnknownMember => "there is no such validator or observer; look at who is in force",
+        Code::NoQuorumLeft => {
+            "the chain would stand still; bring nodes up first, or change one at a time"
+        }
+        Code::TooManyMembers => "the network is full; dismiss observers or remove validators first",
     }
 }

@@ -115,4 +115,6 @@ contexts! {
     SIGN_QUERY = "certchain v1 sign query";
     /// Signature under a genesis application, by which an agency shows that it holds its keys.
     SIGN_MEMBER = "certchain v1 sign member";
+    /// Signature under an application to vote on a network that runs.
+    SIGN_APPLICATION = "certchain v1 sign application";
 }

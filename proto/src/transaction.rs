@@ -12,7 +12,7 @@ use crate::{
     signature::Signature,
     wire::v1::{
         CertificateDraft, Code, SignedTransaction, TransactionBody, TransactionSignature,
-        encrypted_fields::Content, propose::Change, transaction_body::Kind,
+        ValidatorApplication, encrypted_fields::Content, propose::Change, transaction_body::Kind,
     },
 };
 
@@ -266,11 +266,16 @@ fn text_is_normal(body: &TransactionBody) -> bool {
         Some(Kind::Propose(propose)) => match &propose.change {
             Some(Change::AccreditAgency(m)) => m.types.iter().all(|name| is_nfc(name)),
             Some(Change::WithdrawAccreditation(m)) => m.types.iter().all(|name| is_nfc(name)),
+            Some(Change::AdmitValidator(m)) => application_is_normal(m.application.as_ref()),
+            Some(Change::RotateValidatorKeys(m)) => application_is_normal(m.application.as_ref()),
+            Some(Change::AdmitObserver(m)) => is_nfc(&m.name),
             Some(
                 Change::AppointRegistrar(_)
                 | Change::DismissRegistrar(_)
                 | Change::SetParameters(_)
-                | Change::SetTagKeyVersion(_),
+                | Change::SetTagKeyVersion(_)
+                | Change::RemoveValidator(_)
+                | Change::DismissObserver(_),
             )
             | None => true,
         },
@@ -297,6 +302,10 @@ fn text_is_normal(body: &TransactionBody) -> bool {
         )
         | None => true,
     }
+}
+
+fn application_is_normal(application: Option<&ValidatorApplication>) -> bool {
+    application.is_none_or(|m| is_nfc(&m.name) && is_nfc(&m.organisation_code))
 }
 
 fn draft_is_normal(draft: &CertificateDraft) -> bool {

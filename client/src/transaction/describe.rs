@@ -5,8 +5,8 @@ use certchain_proto::{
     Address,
     hash::PresentationId,
     wire::v1::{
-        CertificateDraft, EncryptedFields, IdentityEnd, RecordCheck, VoteChoice,
-        encrypted_fields::Content, propose::Change, transaction_body::Kind,
+        CertificateDraft, EncryptedFields, IdentityEnd, RecordCheck, ValidatorApplication,
+        VoteChoice, encrypted_fields::Content, propose::Change, transaction_body::Kind,
     },
 };
 use certchain_sidechain::presentation::{Audience, Presentation};
@@ -192,7 +192,41 @@ pub fn describe_change(change: Option<&Change>) -> String {
             Ok(_) | Err(_) => "set the parameters to an incomplete table".to_owned(),
         },
         Some(Change::SetTagKeyVersion(m)) => format!("make tags with key version {}", m.version),
+        Some(Change::AdmitValidator(m)) => {
+            let (name, key) = applicant(m.application.as_ref());
+            format!("let {name} vote, with key {key}")
+        }
+        Some(Change::RemoveValidator(m)) => {
+            let key = hex::encode(&m.vote_key);
+            format!(
+                "end the vote of key {key}, which may follow for {} ms",
+                m.follow_ms
+            )
+        }
+        Some(Change::RotateValidatorKeys(m)) => {
+            let (name, key) = applicant(m.application.as_ref());
+            let old = hex::encode(&m.vote_key);
+            format!("let {name} vote with key {key} in place of {old}")
+        }
+        Some(Change::AdmitObserver(m)) => {
+            format!(
+                "let {} follow, with key {}",
+                m.name,
+                hex::encode(&m.network_key)
+            )
+        }
+        Some(Change::DismissObserver(m)) => {
+            format!("end the observer with key {}", hex::encode(&m.network_key))
+        }
     }
+}
+
+/// Name and vote key of an application.
+fn applicant(application: Option<&ValidatorApplication>) -> (String, String) {
+    application.map_or_else(
+        || ("nobody".to_owned(), String::new()),
+        |m| (m.name.clone(), hex::encode(&m.vote_key)),
+    )
 }
 
 fn choice(choice: i32) -> String {

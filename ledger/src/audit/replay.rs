@@ -21,8 +21,8 @@ use crate::{
     },
     evidence::SealedHeader,
     execution::{
-        Application, BlockContext, IndexEntry, Line, check_envelope, check_fresh, evaluate,
-        run_block,
+        Application, BlockContext, IndexEntry, Line, ParentSigners, check_envelope, check_fresh,
+        evaluate, run_block,
     },
     genesis::GenesisBlock,
     history::{History, NodePosition},
@@ -234,8 +234,9 @@ impl<'a> Replay<'a> {
                 evaluate(application, &view, &context, transaction).map_err(|e| text(&e))?;
             alone.push(result.map_err(|refusal| refused(&refusal))?);
         }
-        let done =
-            run_block(application, &view, &context, &transactions, alone).map_err(|e| text(&e))?;
+        let parent = ParentSigners::of(&parent_certificate, &self.head.decided_by);
+        let done = run_block(application, &view, &context, &transactions, alone, &parent)
+            .map_err(|e| text(&e))?;
 
         let hashed = done
             .writes

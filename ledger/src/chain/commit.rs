@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     evidence::SealedHeader,
-    execution::{IndexEntry, Line, run_block},
+    execution::{IndexEntry, Line, ParentSigners, run_block},
     history::NodePosition,
     identity::{RestartNoticeRecord, keys},
     merkle,
@@ -130,7 +130,16 @@ impl Chain {
         let main = self.main_at(block.header.checkpoint).map_err(Box::new)?;
         let context = self.context(&head, block.header.time_ms, main.as_ref());
         let application = &*self.rules.application;
-        let done = run_block(application, &fetched, &context, &block.transactions, alone)?;
+        let parent = ParentSigners::of(&block.parent_certificate, &head.decided_by);
+        let transactions = &block.transactions;
+        let done = run_block(
+            application,
+            &fetched,
+            &context,
+            transactions,
+            alone,
+            &parent,
+        )?;
         block.entries = fetched.into_entries();
 
         let hashed =

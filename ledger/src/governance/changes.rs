@@ -4,17 +4,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use certchain_config::{genesis::MAX_REGISTRARS, parameters};
-use certchain_proto::{Address, Height, codec, wire::v1::Code};
+use certchain_proto::{Address, codec, wire::v1::Code};
 
 use super::{
-    ProposalId, keys,
+    ProposalId, keys, membership,
     record::{
         Change, MAX_OFFERS, MAX_TYPES, Offer, OffersRecord, ParameterTable, RegistrarsRecord,
         RulesRecord, TypesRecord,
     },
 };
 use crate::{
-    execution::Stop,
+    execution::{BlockContext, Stop},
     identity::{self, IdentityKind, IdentityRecord},
     parameters::ChainParameters,
     refusal::Refusal,
@@ -28,9 +28,9 @@ pub(super) type Writes = BTreeMap<StateKey, Option<Value>>;
 
 /// The proposal whose change is judged, and the block that judges it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Occasion {
+pub(super) struct Occasion<'a> {
     pub(super) proposal: ProposalId,
-    pub(super) height: Height,
+    pub(super) block: &'a BlockContext<'a>,
 }
 
 /// What carrying out the change on this state writes.
@@ -39,7 +39,7 @@ pub(super) struct Occasion {
 /// The code of the first rule that it breaks; or that the state cannot be read.
 pub(super) fn outcome(
     view: &dyn StateView,
-    occasion: Occasion,
+    occasion: Occasion<'_>,
     change: &Change,
 ) -> Result<Writes, Stop> {
     match change {
@@ -49,10 +49,27 @@ pub(super) fn outcome(
         Change::DismissRegistrar { address } => dismiss(view, address),
         Change::SetParameters(table) => set_parameters(view, table),
         Change::SetTagKeyVersion { version } => set_tag_key_version(view, *version),
+        Change::AdmitValidator(application) => {
+            membership::admit_validator(view, occasion.block, application)
+        }
+        Change::RemoveValidator {
+            vote_key,
+            follow_ms,
+        } => membership::remove_validator(view, occasion.block, vote_key, *follow_ms),
+        Change::RotateValidatorKeys {
+            vote_key,
+            application,
+        } => membership::rotate_keys(view, occasion.block, vote_key, application),
+        Change::AdmitObserver { name, network_key } => {
+            membership::admit_observer(view, occasion.block, name, network_key)
+        }
+        Change::DismissObserver { network_key } => {
+            membership::dismiss_observer(view, occasion.block, network_key)
+        }
     }
 }
 
-fn put(writes: &mut Writes, key: StateKey, value: Vec<u8>) {
+pub(super) fn put(writes: &mut Writes, key: StateKey, value: Vec<u8>) {
     writes.insert(key, Some(Arc::from(value)));
 }
 
@@ -110,7 +127,7 @@ pub(super) fn can_be_agency(record: &IdentityRecord) -> bool {
 
 fn accredit(
     view: &dyn StateView,
-    occasion: Occasion,
+    occasion: Occasion<'_>,
     agency: &Address,
     types: &[String],
 ) -> Result<Writes, Stop> {
@@ -140,7 +157,7 @@ fn accredit(
     }
     offers.offers.push(Offer {
         proposal: occasion.proposal,
-        height: occasion.height,
+        height: occasion.block.height,
         types: fresh,
     });
     let mut writes = Writes::new();

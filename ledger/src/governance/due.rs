@@ -1,18 +1,18 @@
 //! The end of a block: what is due at its height is decided.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use certchain_proto::wire::v1::Code;
 
 use super::{
     ProposalId,
     changes::{Occasion, Writes, outcome},
-    keys, read_rules,
+    keys, membership, read_rules,
     record::{ProposalRecord, ProposalState},
     rules::{read_list, read_proposal},
 };
 use crate::{
-    execution::{BlockContext, Stop},
+    execution::{BlockContext, ParentSigners, Stop},
     state::StateKey,
     view::{Overlay, ReadError, StateView, Value},
 };
@@ -22,9 +22,10 @@ use crate::{
 pub(super) fn end_block(
     view: &dyn StateView,
     block: &BlockContext<'_>,
+    parent: &ParentSigners,
 ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
     let due_key = keys::due(block.height);
-    let mut all = Writes::new();
+    let mut all = membership::note_signers(view, block, parent)?;
     if view.value(&due_key)?.is_none() {
         return Ok(all);
     }
@@ -32,7 +33,7 @@ pub(super) fn end_block(
     all.insert(due_key, None);
     let mut overlay = Overlay {
         below: view,
-        changed: HashMap::new(),
+        changed: all.clone().into_iter().collect(),
     };
     for id in due.ids {
         let Some(mut record) = read_proposal(&overlay, &id)? else {
@@ -76,7 +77,7 @@ fn carry_out(
     }
     let occasion = Occasion {
         proposal: id,
-        height: block.height,
+        block,
     };
     match outcome(view, occasion, &record.change) {
         Ok(writes) => Ok(Ok(writes)),

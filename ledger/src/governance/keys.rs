@@ -10,6 +10,7 @@
 //! | 52 | address (32) | [`super::OffersRecord`]: accreditations that the agency may accept |
 //! | 53 | | [`super::RegistrarsRecord`]: who is a registrar |
 //! | 54 | | [`super::TypesRecord`]: the names of the catalogue's types |
+//! | 55 | | [`super::MembersRecord`]: who the validators are, and who follows |
 //!
 //! A proposal's id is that of the transaction that made it. The leaf under 51 goes away at the end
 //! of its block; the others stay.
@@ -33,6 +34,8 @@ pub const OFFERS: u8 = 52;
 pub const REGISTRARS: u8 = 53;
 /// Namespace of the list of types.
 pub const TYPES: u8 = 54;
+/// Namespace of the list of validators and observers.
+pub const MEMBERS: u8 = 55;
 
 /// Where the rules of voting are.
 pub fn rules() -> StateKey {
@@ -67,6 +70,11 @@ pub fn registrars() -> StateKey {
 /// Where the names of the catalogue's types are.
 pub fn types() -> StateKey {
     key(TYPES, &[])
+}
+
+/// Where the list of validators and observers is.
+pub fn members() -> StateKey {
+    key(MEMBERS, &[])
 }
 
 #[allow(clippy::expect_used)]

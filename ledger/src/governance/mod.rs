@@ -18,13 +18,25 @@
 //!   order in which they were made.
 //! - G-7: a change is judged by the same code when it is proposed and when it is carried out. One
 //!   that can no longer be carried out fails with a code in its record; the block is valid.
+//! - G-8: a changed validator set decides from the next height on, one epoch above the set that
+//!   decided the block, whatever number of changes the block's end carries out. Places stay; who
+//!   comes stands last. Name, organisation code and keys of a validator or observer are nobody
+//!   else's, and who enters keys has proven to hold them.
+//! - G-9: a change of the set is refused if fewer than a quorum of the set that it makes have signed
+//!   recently. Main sees who signed in the certificates of parents that blocks carry, of which a
+//!   proposer may leave signers out; so it looks at windows of n times the rotation interval, in which
+//!   every validator was primary: recent is who was seen in this window or the one before. What it
+//!   remembers is written once per window and validator.
+//! - G-10: who may connect is who votes and who observes. A removed validator observes for the time
+//!   that its removal grants.
 //!
-//! All of it is a function of blocks and state. What a block without due proposals costs is one
-//! look-up.
+//! All of it is a function of blocks and state. What a block without due proposals costs is two
+//! look-ups.
 
 mod changes;
 mod due;
 pub mod keys;
+mod membership;
 mod preview;
 mod record;
 mod rules;
@@ -38,15 +50,17 @@ use certchain_proto::{
     wire::v1::{Code, transaction_body::Kind},
 };
 
+pub use membership::{read_members, signed_recently};
 pub use preview::{ChangeLine, preview};
 pub use record::{
-    CastVote, Change, MAX_OFFERS, MAX_TYPES, Offer, OffersRecord, ParameterTable, ProposalList,
-    ProposalRecord, ProposalState, RegistrarsRecord, RulesRecord, Tally, TypesRecord, Voter,
+    CastVote, Change, MAX_FOLLOW_MS, MAX_OBSERVERS, MAX_OFFERS, MAX_TYPES, Member, MembersRecord,
+    Observer, Offer, OffersRecord, ParameterTable, ProposalList, ProposalRecord, ProposalState,
+    RegistrarsRecord, RulesRecord, Tally, TypesRecord, Voter,
 };
 pub use rules::{MAX_AHEAD, MAX_DUE, read_proposal, read_rules};
 
 use crate::{
-    execution::{Application, BlockContext, Effects, Stop},
+    execution::{Application, BlockContext, Effects, ParentSigners, Stop},
     identity::IdentityApplication,
     refusal::Refusal,
     state::StateKey,
@@ -89,8 +103,9 @@ impl Application for GovernanceApplication {
         &self,
         view: &dyn StateView,
         block: &BlockContext<'_>,
+        parent: &ParentSigners,
     ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
-        due::end_block(view, block)
+        due::end_block(view, block, parent)
     }
 }
 

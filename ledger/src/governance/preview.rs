@@ -1,5 +1,7 @@
 //! A change in words: what it finds, and what it leaves.
 
+mod members;
+
 use certchain_proto::Address;
 
 use super::{
@@ -73,6 +75,11 @@ pub fn preview(view: &dyn StateView, change: &Change) -> Result<Vec<ChangeLine>,
                 version.to_string(),
             )]
         }
+        Change::AdmitValidator(_)
+        | Change::RemoveValidator { .. }
+        | Change::RotateValidatorKeys { .. }
+        | Change::AdmitObserver { .. }
+        | Change::DismissObserver { .. } => members::preview(view, change)?,
     })
 }
 

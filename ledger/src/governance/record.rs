@@ -1,6 +1,6 @@
 //! What the state holds of governance.
 
-use certchain_config::{Governance, Limits, Timers};
+use certchain_config::{Application, Governance, Limits, Timers};
 use certchain_proto::{
     Address, Epoch, Height, TimeMs, ValidatorIndex, ValidatorSet,
     wire::v1::{Code, ProposalStatus},
@@ -18,6 +18,12 @@ pub const MAX_TYPES: usize = 128;
 
 /// Most accreditations that wait for one agency.
 pub const MAX_OFFERS: usize = 16;
+
+/// Most nodes that follow without a vote.
+pub const MAX_OBSERVERS: usize = 128;
+
+/// Longest time in milliseconds for which a removed validator may go on to follow: a year.
+pub const MAX_FOLLOW_MS: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// How main votes, as the state holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +158,34 @@ pub enum Change {
         /// The version.
         version: u32,
     },
+    /// A node votes.
+    AdmitValidator(Box<Application>),
+    /// A validator votes no more.
+    RemoveValidator {
+        /// Its vote key.
+        vote_key: [u8; 32],
+        /// For how long it may go on to follow, by block time.
+        follow_ms: u64,
+    },
+    /// A validator has other keys.
+    RotateValidatorKeys {
+        /// Its present vote key.
+        vote_key: [u8; 32],
+        /// Its application with the new ones.
+        application: Box<Application>,
+    },
+    /// A node may connect and follow.
+    AdmitObserver {
+        /// Its name.
+        name: String,
+        /// Its network key.
+        network_key: [u8; 32],
+    },
+    /// An observer may connect no more.
+    DismissObserver {
+        /// Its network key.
+        network_key: [u8; 32],
+    },
 }
 
 /// A proposal.
@@ -214,6 +248,60 @@ pub struct TypesRecord {
     pub names: Vec<String>,
 }
 
+/// A validator as its offices know it; its keys stand in the validator set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Name of its node.
+    pub name: String,
+    /// Code of the organisation that runs it.
+    pub organisation_code: String,
+    /// A block at or above which it was last seen to have signed, under its present vote key; 0 if it
+    /// was not. Behind by less than a window (G-9), so that not every block writes it.
+    pub signed: Height,
+}
+
+/// A node that may connect and follow without a vote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observer {
+    /// Its name.
+    pub name: String,
+    /// The Ed25519 key that names it on the network.
+    pub network_key: [u8; 32],
+    /// Block time until which it may; none: until it is dismissed.
+    pub until: Option<TimeMs>,
+}
+
+/// Who may take part in the network, beside the validator set's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersRecord {
+    /// The validators, in the order of the set that decides the next block.
+    pub members: Vec<Member>,
+    /// Who follows without a vote, in the order of admission.
+    pub observers: Vec<Observer>,
+}
+
+impl MembersRecord {
+    /// The network keys of those who may connect in a block's time: of the validators `set`, and of
+    /// the observers whose time is not over.
+    pub fn admitted<'a>(
+        &'a self,
+        set: &'a ValidatorSet,
+        time: TimeMs,
+    ) -> impl Iterator<Item = [u8; 32]> + 'a {
+        let observers = self.observers.iter().filter(move |o| o.is_admitted(time));
+        set.iter()
+            .map(|(_, member)| member.network_key)
+            .chain(observers.map(|observer| observer.network_key))
+    }
+}
+
+impl Observer {
+    /// Whether it may connect at a block's time.
+    pub fn is_admitted(&self, time: TimeMs) -> bool {
+        self.until.is_none_or(|until| time < until)
+    }
+}
+
 macro_rules! codecs {
     ($($name:ident)*) => {$(
         impl $name {
@@ -234,7 +322,7 @@ macro_rules! codecs {
 }
 
 codecs! {
-    RulesRecord ProposalRecord ProposalList OffersRecord RegistrarsRecord TypesRecord
+    RulesRecord ProposalRecord ProposalList OffersRecord RegistrarsRecord TypesRecord MembersRecord
 }
 
 /// The votes of the present set's members on a proposal.

@@ -151,7 +151,7 @@ pub(super) fn propose(
     }
     let occasion = Occasion {
         proposal: id,
-        height: block.height,
+        block,
     };
     changes::outcome(view, occasion, &change)?;
 

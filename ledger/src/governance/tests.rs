@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use certchain_proto::{
-    Address, Epoch, Height, SecretKey, TimeMs, Validator, ValidatorSet,
+    Address, Epoch, Height, SecretKey, TimeMs, Validator, ValidatorSet, codec,
     transaction::Transaction,
     wire::v1::{
         AcceptAccreditation, Code, IdentityKind as WireKind, Propose, SuspendIdentity, Vote,
@@ -13,11 +13,15 @@ use certchain_proto::{
 };
 
 use super::{
-    Change, GovernanceApplication, OffersRecord, ParameterTable, ProposalId, ProposalRecord,
-    ProposalState, RegistrarsRecord, TypesRecord, changes, keys, preview, read_proposal,
+    Change, GovernanceApplication, Member, MembersRecord, OffersRecord, ParameterTable, ProposalId,
+    ProposalRecord, ProposalState, RegistrarsRecord, TypesRecord, changes, keys, preview,
+    read_members, read_proposal,
 };
 use crate::{
-    execution::{Application, BlockContext, Effects, check_envelope, evaluate, run_block},
+    chain::decode_set,
+    execution::{
+        Application, BlockContext, Effects, ParentSigners, check_envelope, evaluate, run_block,
+    },
     fixtures::{Network, START, address_of, secret, verified},
     genesis::GenesisBlock,
     identity::{self, IdentityKind, IdentityRecord},
@@ -28,6 +32,7 @@ use crate::{
 };
 
 mod disk;
+mod membership;
 mod random;
 mod voting;
 
@@ -42,6 +47,8 @@ struct World {
     height: u64,
     time: u64,
     nonce: u64,
+    /// Vote keys of nodes that are down: they sign nothing.
+    down: Vec<[u8; 32]>,
 }
 
 impl World {
@@ -70,6 +77,7 @@ impl World {
             height: 0,
             time: START.get(),
             nonce: 1_000,
+            down: Vec::new(),
         }
     }
 
@@ -121,13 +129,27 @@ impl World {
             .iter()
             .map(|transaction| self.evaluate(transaction).unwrap());
         let alone = alone.collect();
-        let all = verified(transactions);
+        self.run(transactions, alone)
+    }
+
+    /// One block whose transactions have been evaluated; their codes.
+    fn run(&mut self, transactions: Vec<Transaction>, alone: Vec<Effects>) -> Vec<Code> {
+        let mut vote_keys = Vec::new();
+        if self.height > 0 {
+            vote_keys.extend(self.validators.iter().map(|(_, m)| *m.vote_key.as_bytes()));
+            vote_keys.retain(|key| !self.down.contains(key));
+        }
+        let parent = ParentSigners {
+            height: Height::new(self.height),
+            vote_keys,
+        };
         let done = run_block(
             &GovernanceApplication,
             &self.state,
             &self.context(),
-            &all,
+            &verified(transactions),
             alone,
+            &parent,
         )
         .unwrap();
         for (key, value) in done.writes {
@@ -140,6 +162,9 @@ impl World {
         self.time += 1;
         let value = &self.state[&identity::keys::parameters()];
         self.parameters = ChainParameters::decode(value).unwrap();
+        let epoch = self.validators.epoch();
+        self.validators = decode_set(&self.state[&identity::keys::validators()]).unwrap();
+        assert!(self.validators.epoch() <= epoch.next());
         done.receipts.iter().map(|receipt| receipt.code()).collect()
     }
 
@@ -245,14 +270,30 @@ impl World {
         self.apply(kind, &[&registrar]);
     }
 
-    /// Another set from the next block on, as a later release makes it.
-    fn change_set(&mut self, members: &[u64]) {
-        let members = members.iter().map(|n| Validator {
+    /// Another set from the next block on, whatever the rules say.
+    fn change_set(&mut self, numbers: &[u64]) {
+        let members = numbers.iter().map(|n| Validator {
             vote_key: vote_key(*n).public().clone(),
             network_key: *secret("network", *n).public().as_bytes(),
         });
         let epoch = Epoch::new(self.validators.epoch().get() + 1);
         self.validators = ValidatorSet::new(epoch, members.collect()).unwrap();
+        let members = numbers.iter().map(|n| Member {
+            name: format!("node-{n}"),
+            organisation_code: format!("NODE-{n}"),
+            signed: Height::new(self.height),
+        });
+        let record = MembersRecord {
+            members: members.collect(),
+            ..self.members()
+        };
+        let set = codec::encode(&self.validators);
+        self.state.insert(identity::keys::validators(), set.into());
+        self.state.insert(keys::members(), record.encode().into());
+    }
+
+    fn members(&self) -> MembersRecord {
+        read_members(&self.state).unwrap()
     }
 }
 

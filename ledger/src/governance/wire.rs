@@ -1,12 +1,13 @@
 //! Changes between their protobuf messages and the records of the state.
 
-use certchain_config::{Governance, Limits, Name, Timers};
+use certchain_config::{Application, Governance, Limits, Name, OrganisationCode, Timers};
 use certchain_proto::{
-    Address,
+    Address, PublicKey, Signature,
     wire::v1::{
-        AccreditAgency, AppointRegistrar, ChainLimits, ChainTimers, DismissRegistrar,
-        GovernanceRules, SetParameters, SetTagKeyVersion, WithdrawAccreditation,
-        propose::Change as Message,
+        AccreditAgency, AdmitObserver, AdmitValidator, AppointRegistrar, ChainLimits, ChainTimers,
+        Code, DismissObserver, DismissRegistrar, GovernanceRules, RemoveValidator,
+        RotateValidatorKeys, SetParameters, SetTagKeyVersion, ValidatorApplication,
+        WithdrawAccreditation, propose::Change as Message,
     },
 };
 
@@ -34,6 +35,50 @@ fn types(names: &[String]) -> Result<Vec<String>, Refusal> {
         return Err(bad_field("types must stand in rising order, none twice"));
     }
     Ok(names.to_vec())
+}
+
+fn key(bytes: &[u8], name: &str) -> Result<[u8; 32], Refusal> {
+    let bytes = bytes.try_into().ok();
+    bytes.ok_or_else(|| bad_field(format!("{name} must have 32 bytes")))
+}
+
+fn public_key(bytes: &[u8], name: &str) -> Result<PublicKey, Refusal> {
+    let bytes = key(bytes, name)?;
+    PublicKey::from_bytes(&bytes)
+        .map_err(|error| Refusal::about(Code::BadKey, format!("{name}: {error}")))
+}
+
+fn name(text: &str) -> Result<Name, Refusal> {
+    Name::parse(text).map_err(|problem| bad_field(format!("name {problem}")))
+}
+
+fn application(m: Option<&ValidatorApplication>) -> Result<Application, Refusal> {
+    let m = m.ok_or_else(|| missing("application"))?;
+    let signature = |bytes: &[u8], name: &str| {
+        let signature = Signature::from_slice(bytes);
+        signature.ok_or_else(|| bad_field(format!("{name} must have 64 bytes")))
+    };
+    let code = OrganisationCode::parse(&m.organisation_code)
+        .map_err(|problem| bad_field(format!("organisation_code {problem}")))?;
+    Ok(Application {
+        name: name(&m.name)?,
+        organisation_code: code,
+        vote_key: public_key(&m.vote_key, "vote_key")?,
+        network_key: public_key(&m.network_key, "network_key")?,
+        vote_signature: signature(&m.vote_signature, "vote_signature")?,
+        network_signature: signature(&m.network_signature, "network_signature")?,
+    })
+}
+
+fn application_to_wire(application: &Application) -> ValidatorApplication {
+    ValidatorApplication {
+        name: application.name.to_string(),
+        organisation_code: application.organisation_code.to_string(),
+        vote_key: application.vote_key.as_bytes().to_vec(),
+        network_key: application.network_key.as_bytes().to_vec(),
+        vote_signature: application.vote_signature.to_bytes().to_vec(),
+        network_signature: application.network_signature.to_bytes().to_vec(),
+    }
 }
 
 fn missing(name: &str) -> Refusal {
@@ -68,6 +113,24 @@ impl Change {
                 governance: governance(m.governance.as_ref().ok_or_else(|| missing("governance"))?),
             })),
             Message::SetTagKeyVersion(m) => Self::SetTagKeyVersion { version: m.version },
+            Message::AdmitValidator(m) => {
+                Self::AdmitValidator(Box::new(application(m.application.as_ref())?))
+            }
+            Message::RemoveValidator(m) => Self::RemoveValidator {
+                vote_key: key(&m.vote_key, "vote_key")?,
+                follow_ms: m.follow_ms,
+            },
+            Message::RotateValidatorKeys(m) => Self::RotateValidatorKeys {
+                vote_key: key(&m.vote_key, "vote_key")?,
+                application: Box::new(application(m.application.as_ref())?),
+            },
+            Message::AdmitObserver(m) => Self::AdmitObserver {
+                name: name(&m.name)?.to_string(),
+                network_key: *public_key(&m.network_key, "network_key")?.as_bytes(),
+            },
+            Message::DismissObserver(m) => Self::DismissObserver {
+                network_key: key(&m.network_key, "network_key")?,
+            },
         })
     }
 
@@ -103,6 +166,30 @@ impl Change {
             Self::SetTagKeyVersion { version } => {
                 Message::SetTagKeyVersion(SetTagKeyVersion { version: *version })
             }
+            Self::AdmitValidator(application) => Message::AdmitValidator(AdmitValidator {
+                application: Some(application_to_wire(application)),
+            }),
+            Self::RemoveValidator {
+                vote_key,
+                follow_ms,
+            } => Message::RemoveValidator(RemoveValidator {
+                vote_key: vote_key.to_vec(),
+                follow_ms: *follow_ms,
+            }),
+            Self::RotateValidatorKeys {
+                vote_key,
+                application,
+            } => Message::RotateValidatorKeys(RotateValidatorKeys {
+                vote_key: vote_key.to_vec(),
+                application: Some(application_to_wire(application)),
+            }),
+            Self::AdmitObserver { name, network_key } => Message::AdmitObserver(AdmitObserver {
+                name: name.clone(),
+                network_key: network_key.to_vec(),
+            }),
+            Self::DismissObserver { network_key } => Message::DismissObserver(DismissObserver {
+                network_key: network_key.to_vec(),
+            }),
         }
     }
 }

@@ -62,6 +62,7 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::Frozen
         | C::VotingEnded
         | C::LastRegistrar
+        | C::NoQuorumLeft
         | C::FixedParameter
         | C::ApprovalsLapsed
         | C::NoOffer => Code::FailedPrecondition,
@@ -73,14 +74,16 @@ const fn grpc_code(code: v1::Code) -> Code {
         | C::CertificateTaken
         | C::PresentationUsed
         | C::OldAnchor
-        | C::AlreadyVoted => Code::AlreadyExists,
+        | C::AlreadyVoted
+        | C::MemberTaken => Code::AlreadyExists,
         C::UnknownAccount
         | C::UnknownDevice
         | C::UnknownCertificate
         | C::UnknownType
         | C::UnknownChain
-        | C::UnknownProposal => Code::NotFound,
-        C::MempoolFull | C::Quota | C::TooManyProposals | C::TooManyOffers => {
+        | C::UnknownProposal
+        | C::UnknownMember => Code::NotFound,
+        C::MempoolFull | C::Quota | C::TooManyProposals | C::TooManyOffers | C::TooManyMembers => {
             Code::ResourceExhausted
         }
         C::Unavailable => Code::Unavailable,

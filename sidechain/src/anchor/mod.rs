@@ -33,7 +33,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use certchain_config::{Genesis, catalogue::SideChain};
 use certchain_ledger::{
     evidence::{EvidenceError, SealedHeader},
-    execution::{Application, BlockContext, Effects, Stop},
+    execution::{Application, BlockContext, Effects, ParentSigners, Stop},
     governance::GovernanceApplication,
     history::HistoryProof,
     refusal::Refusal,
@@ -88,8 +88,9 @@ impl Application for MainApplication {
         &self,
         view: &dyn StateView,
         block: &BlockContext<'_>,
+        parent: &ParentSigners,
     ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
-        GovernanceApplication.end_block(view, block)
+        GovernanceApplication.end_block(view, block, parent)
     }
 }
 

@@ -134,22 +134,7 @@ impl Life {
                 .unwrap()
         });
         let alone = alone.collect();
-        let done = run_block(
-            &GovernanceApplication,
-            &world.state,
-            &world.context(),
-            &verified(block),
-            alone,
-        )
-        .unwrap();
-        for (key, value) in done.writes {
-            match value {
-                Some(value) => world.state.insert(key, value),
-                None => world.state.remove(&key),
-            };
-        }
-        world.height += 1;
-        world.time += 1;
+        world.run(block, alone);
     }
 
     fn check(&self) {
