@@ -35,6 +35,7 @@ pub mod refusal;
 pub mod side_chains;
 pub mod signatures;
 pub mod state;
+pub mod validator_set;
 pub mod versioned;
 pub mod view;
 

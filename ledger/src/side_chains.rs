@@ -9,6 +9,7 @@
 //! | 9 | chain id (32) | [`SideChainRecord`] |
 //! | 10 | chain id (32), epoch (8) | [`ActivationRecord`] |
 //! | 11 | chain id (32), side height (8) | [`AnchorRecord`] |
+//! | 13 | | [`SideChainList`] |
 
 use certchain_config::Genesis;
 use certchain_proto::{
@@ -31,6 +32,9 @@ pub const SIDE_CHAIN: u8 = 9;
 pub const ACTIVATION: u8 = 10;
 /// Namespace of anchors.
 pub const ANCHOR: u8 = 11;
+
+/// Namespace of the list of side chains.
+pub const LIST: u8 = 13;
 
 /// Largest encoding of any of these records.
 const MAX_RECORD_BYTES: usize = 16 * 1024;
@@ -57,12 +61,21 @@ pub struct SideChainRecord {
     pub creation: CreationRecord,
     /// Name of its first block, at height 0, which counts as anchored.
     pub genesis: BlockId,
-    /// The epoch of its present validator set.
+    /// The epoch of the last anchored block, the first one if none is: earlier ones are retired.
     pub epoch: Epoch,
+    /// The epoch of the newest validator set that main has given it.
+    pub newest: Epoch,
     /// Height of the last anchored block, 0 if none is.
     pub last_anchor: Height,
     /// Where and why it was frozen.
     pub frozen: Option<FreezeRecord>,
+}
+
+/// All side chains.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideChainList {
+    /// In the order of their creation.
+    pub chains: Vec<ChainId>,
 }
 
 /// Two sealed blocks that no chain can both hold.
@@ -125,7 +138,7 @@ macro_rules! codecs {
     )*};
 }
 
-codecs! { SideChainRecord ActivationRecord AnchorRecord }
+codecs! { SideChainRecord ActivationRecord AnchorRecord SideChainList }
 
 impl CreationRecord {
     /// The creation of a side chain by genesis: main's validators decide it, until governance says
@@ -158,6 +171,20 @@ pub fn activation(chain: &ChainId, epoch: Epoch) -> StateKey {
 /// Where the anchor of a side block is.
 pub fn anchor(chain: &ChainId, height: Height) -> StateKey {
     key(ANCHOR, chain, &height.to_be_bytes())
+}
+
+/// Where the list of side chains is.
+#[allow(clippy::expect_used)]
+pub fn list() -> StateKey {
+    StateKey::new(&[LIST]).expect("a namespace alone is a key")
+}
+
+/// The list of side chains in a state of main.
+///
+/// # Errors
+/// If the state cannot be read.
+pub fn read_list(view: &dyn StateView) -> Result<SideChainList, ReadError> {
+    Ok(read(view, list(), SideChainList::decode)?.unwrap_or_default())
 }
 
 #[allow(clippy::expect_used)]

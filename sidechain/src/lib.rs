@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod encryption;
 pub mod fields;
 pub mod genesis;
+mod hand_over;
 pub mod network;
 pub mod pack;
 pub mod package;

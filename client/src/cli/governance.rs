@@ -20,6 +20,7 @@ use super::{
     exit_code::Exit,
     failure::Failure,
     lookup::{transaction_id, wrong},
+    membership::{self, MembershipCommand},
     output::Report,
     proposals::{in_force_report, list_report, proposal_report},
     registration::MAIN,
@@ -97,6 +98,8 @@ pub enum ChangeCommand {
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },
+    #[command(flatten)]
+    Membership(MembershipCommand),
     /// Make tags with another version of the key
     TagKeyVersion {
         /// The version, above the present one
@@ -289,6 +292,7 @@ fn change_of(command: ChangeCommand, present: &GetGovernanceResponse) -> Result<
             }))
         }
         ChangeCommand::TagKeyVersion { version } => Change::SetTagKeyVersion { version },
+        ChangeCommand::Membership(command) => membership::change_of(command, present)?,
     })
 }
 

@@ -15,6 +15,7 @@ mod inbox;
 mod issue;
 mod listing;
 mod lookup;
+mod membership;
 mod offline;
 mod output;
 mod present;

@@ -106,7 +106,22 @@ pub fn list_report(proposals: &[Proposal], height: u64) -> Report {
 /// Who votes and how, and what is in force.
 pub fn in_force_report(answer: &GetGovernanceResponse) -> Report {
     let members = answer.members.iter().map(|member| {
-        json!({ "validator": member.validator, "vote_key": hex::encode(&member.vote_key) })
+        json!({
+            "validator": member.validator,
+            "name": member.name,
+            "organisation_code": member.organisation_code,
+            "signed_recently": member.signed_recently,
+            "signed_height": member.signed_height,
+            "vote_key": hex::encode(&member.vote_key),
+            "network_key": hex::encode(&member.network_key),
+        })
+    });
+    let observers = answer.observers.iter().map(|observer| {
+        json!({
+            "name": observer.name,
+            "until_ms": Some(observer.until_ms).filter(|until| *until != 0),
+            "network_key": hex::encode(&observer.network_key),
+        })
     });
     let registrars = answer.registrars.iter().map(|bytes| {
         Address::from_slice(bytes).map_or_else(|| hex::encode(bytes), |address| address.to_string())
@@ -115,6 +130,7 @@ pub fn in_force_report(answer: &GetGovernanceResponse) -> Report {
         .field("epoch", answer.epoch)
         .field("members", members.collect::<Vec<_>>())
         .field("needed", answer.needed)
+        .field("observers", observers.collect::<Vec<_>>())
         .field(
             "governance",
             values(&rules(answer.governance.unwrap_or_default())),

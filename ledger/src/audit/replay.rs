@@ -16,8 +16,8 @@ use super::{Failure, load::Loaded};
 use crate::{
     chain::{
         BLOCK_TAG, Head, ListPosition, MainAt, MainReader, TRANSACTION_TAG, check_checkpoint,
-        check_contents, check_header, check_parent_certificate, decode_parameters, decode_set,
-        encode_place, header, history_key, list_key, main_at, number_key,
+        check_contents, check_header, check_parent_certificate, decode_parameters, encode_place,
+        header, history_key, list_key, main_at, number_key,
     },
     evidence::SealedHeader,
     execution::{
@@ -31,6 +31,7 @@ use crate::{
     receipt::{Receipt, encode_lines},
     state::{MemoryStore, Pending, StateKey, StateTree},
     store::{Column, HISTORY, INDEX, PAST_VALUES, RECEIPTS, Store},
+    validator_set::decode_set,
     view::{BlockNames, ReadError, StateView, Value},
 };
 

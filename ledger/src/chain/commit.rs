@@ -33,11 +33,9 @@ use crate::{
         BODIES, Batch, HEADERS, HISTORY, INDEX, META, PAST_VALUES, RECEIPTS, Store, StoreError,
         VALUES,
     },
+    validator_set::decode_set,
     view::{ReadError, Value},
 };
-
-/// Largest encoding of a validator set.
-pub(crate) const MAX_SET_BYTES: usize = certchain_proto::limits::MAX_VALIDATORS * 64 + 64;
 
 /// A block with its result, computed and not committed. Dropping it discards it.
 #[derive(Debug)]
@@ -300,11 +298,6 @@ impl Chain {
         }
         Ok(certificate.verify(self.id, &head.validators, &Ed25519Verifier)?)
     }
-}
-
-pub(crate) fn decode_set(value: &[u8]) -> Result<ValidatorSet, ReadError> {
-    let corrupt = |source| ReadError::value(keys::validators(), source);
-    codec::decode(value, MAX_SET_BYTES).map_err(corrupt)
 }
 
 pub(crate) fn decode_parameters(value: &[u8]) -> Result<ChainParameters, ReadError> {

@@ -41,7 +41,7 @@ pub(crate) use body::body_key;
 pub use check::CheckedBlock;
 pub(crate) use check::{check_checkpoint, check_contents, check_header, check_parent_certificate};
 pub use commit::{Committed, Executed};
-pub(crate) use commit::{decode_parameters, decode_set, history_key};
+pub(crate) use commit::{decode_parameters, history_key};
 pub use draft::Draft;
 pub use error::{BlockError, BlockFault, CommitError, ExecuteError, OpenError, ProveError};
 pub use head::{Head, next_offset};

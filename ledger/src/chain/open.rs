@@ -14,7 +14,7 @@ use certchain_proto::{
 use super::{
     Chain, ChainOptions, ChainRules, Head, OpenError, StateReader, Stored, Tip,
     body::body_key,
-    commit::{Writer, decode_parameters, decode_set, history_key},
+    commit::{Writer, decode_parameters, history_key},
     read, reader,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     store::{
         BODIES, Batch, HISTORY, META, RECEIPTS, Range, StateBuckets, Store, StoreError, VALUES,
     },
+    validator_set::decode_set,
 };
 
 impl Chain {

@@ -13,10 +13,10 @@ use super::{
     record::{MAX_FOLLOW_MS, MAX_OBSERVERS, Member, MembersRecord, Observer},
 };
 use crate::{
-    chain::decode_set,
     execution::{BlockContext, ParentSigners, Stop},
     identity,
     refusal::Refusal,
+    validator_set::read_set,
     view::{ReadError, StateView},
 };
 
@@ -91,10 +91,7 @@ struct Membership {
 impl Membership {
     /// As the state has them: earlier changes at the same block's end included.
     fn read(view: &dyn StateView, block: &BlockContext<'_>) -> Result<Self, ReadError> {
-        let set = match view.value(&identity::keys::validators())? {
-            Some(value) => decode_set(&value)?,
-            None => block.validators.clone(),
-        };
+        let set = read_set(view)?.unwrap_or_else(|| block.validators.clone());
         let mut record = read_members(view)?;
         // Whose time is over takes no place.
         record.observers.retain(|o| o.is_admitted(block.time));

@@ -18,7 +18,6 @@ use super::{
     read_members, read_proposal,
 };
 use crate::{
-    chain::decode_set,
     execution::{
         Application, BlockContext, Effects, ParentSigners, check_envelope, evaluate, run_block,
     },
@@ -28,6 +27,7 @@ use crate::{
     parameters::ChainParameters,
     refusal::Refusal,
     state::StateKey,
+    validator_set::decode_set,
     view::{StateView, Value},
 };
 

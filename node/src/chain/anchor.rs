@@ -78,8 +78,10 @@ pub async fn run(host: Arc<ChainHost>) {
             continue;
         };
         let (members, key) = (newest.len().max(1) as u64, host.seats.vote_key());
-        let (tip, last) = (host.chain.head().height(), record.last_anchor);
-        if tip <= last {
+        let (head, last) = (host.chain.head(), record.last_anchor);
+        let tip = head.height();
+        // The block that hands over is covered by its successor's anchor.
+        if tip <= last || head.validators.epoch() != head.decided_by.epoch() {
             waiting = None;
             continue;
         }

@@ -5,7 +5,7 @@ use certchain_ledger::{
     execution::Topic,
     governance::{
         Change, ParameterTable, ProposalId, ProposalRecord, ProposalState, RegistrarsRecord,
-        TypesRecord, keys, preview, read_proposal, read_rules,
+        TypesRecord, keys, preview, read_members, read_proposal, read_rules, signed_recently,
     },
     parameters::ChainParameters,
     state::StateKey,
@@ -141,7 +141,9 @@ fn in_force(host: &ChainHost) -> Result<GetGovernanceResponse, ReadError> {
     let parameters: ChainParameters = state.record(key, ChainParameters::decode)?;
     let registrars = state.record(keys::registrars(), RegistrarsRecord::decode)?;
     let types = state.record(keys::types(), TypesRecord::decode)?;
+    let members = read_members(state)?;
     let needed = rules.needed(set.len(), set.quorum());
+    let rotation = parameters.timers.rotation_blocks;
     let table = Change::SetParameters(Box::new(ParameterTable {
         limits: parameters.limits,
         timers: parameters.timers,
@@ -155,9 +157,15 @@ fn in_force(host: &ChainHost) -> Result<GetGovernanceResponse, ReadError> {
         epoch: set.epoch().get(),
         members: set
             .iter()
-            .map(|(place, member)| VotingMember {
+            .zip(&members.members)
+            .map(|((place, validator), member)| VotingMember {
                 validator: place.get().into(),
-                vote_key: member.vote_key.as_bytes().to_vec(),
+                vote_key: validator.vote_key.as_bytes().to_vec(),
+                name: member.name.clone(),
+                organisation_code: member.organisation_code.clone(),
+                network_key: validator.network_key.to_vec(),
+                signed_height: member.signed.get(),
+                signed_recently: signed_recently(member.signed, state.height, set.len(), rotation),
             })
             .collect(),
         needed: count(needed),
@@ -173,6 +181,16 @@ fn in_force(host: &ChainHost) -> Result<GetGovernanceResponse, ReadError> {
         types: types.names,
         height: state.height.get(),
         time_ms: now.time.get(),
+        observers: members
+            .observers
+            .iter()
+            .filter(|observer| observer.is_admitted(now.time))
+            .map(|observer| v1::Observer {
+                name: observer.name.clone(),
+                network_key: observer.network_key.to_vec(),
+                until_ms: observer.until.map_or(0, TimeMs::get),
+            })
+            .collect(),
     })
 }
 

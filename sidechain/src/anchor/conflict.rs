@@ -102,8 +102,8 @@ fn check_signer(
         return Err(Refusal::new(Code::MissingSigner).into());
     };
     let key = &witness.public_key;
-    let set = side_chains::read_activation(view, chain, record.epoch)?;
-    let set = present(side_chains::activation(chain, record.epoch), set)?;
+    let set = side_chains::read_activation(view, chain, record.newest)?;
+    let set = present(side_chains::activation(chain, record.newest), set)?;
     if votes(block.validators, key) || votes(&set.validators, key) {
         return Ok(());
     }

@@ -4,9 +4,10 @@
 //!
 //! # Rules of an anchor
 //!
-//! - its signer votes in the side chain's present set.
-//! - the chain is known and not frozen; the block is of its present epoch, above the last
-//!   anchored block, and neither its time nor its checkpoint lies below that block's.
+//! - its signer votes in the set of the last anchored block or in the newest that main has given.
+//! - the chain is known and not frozen; the block is of the last anchored block's epoch or of a
+//!   later one that main has given, above that block, and neither its time nor its checkpoint lies
+//!   below that block's. Earlier epochs are retired: they anchor nothing more.
 //! - the checkpoint is main's own block, below the block that executes the anchor.
 //! - if the next epoch's set is named already, the checkpoint lies below its activation: the
 //!   block that hands over is covered by its successor's anchor.
@@ -16,11 +17,11 @@
 //!
 //! # Rules of a conflict
 //!
-//! - C-1: its signer has an active account, or votes on main or in the side chain's present set.
+//! - C-1: its signer has an active account, or votes on main or in the side chain's newest set.
 //! - C-2: both blocks are sealed by the set of the epoch that each names.
 //! - C-3: they have one height and different names, or the history of the higher one holds another
 //!   block at the height of the lower one.
-//! - C-4: the chain is frozen unless both epochs are retired, that is, below the present one: then
+//! - C-4: the chain is frozen unless both epochs are retired, that is, below the last anchor's: then
 //!   the report stands in main's blocks and changes nothing.
 //!
 //! A wrong or missing proof is a refusal, no more.
@@ -36,9 +37,11 @@ use certchain_ledger::{
     execution::{Application, BlockContext, Effects, ParentSigners, Stop},
     governance::GovernanceApplication,
     history::HistoryProof,
+    identity::keys,
     refusal::Refusal,
     side_chains::{self, ActivationRecord, CreationRecord, SideChainRecord},
     state::StateKey,
+    validator_set::decode_set,
     versioned::RecordError,
     view::{ReadError, StateView, Value},
 };
@@ -50,6 +53,8 @@ use certchain_proto::{
     transaction::Transaction,
     wire::v1::{Code, ReportConflict, SubmitAnchor, transaction_body::Kind},
 };
+
+use crate::hand_over;
 
 /// Largest encoding of a header or outcome.
 const MAX_PART_BYTES: usize = 2 * 1024;
@@ -90,7 +95,12 @@ impl Application for MainApplication {
         block: &BlockContext<'_>,
         parent: &ParentSigners,
     ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
-        GovernanceApplication.end_block(view, block, parent)
+        let mut writes = GovernanceApplication.end_block(view, block, parent)?;
+        if let Some(Some(set)) = writes.get(&keys::validators()) {
+            let members = decode_set(set)?;
+            writes.extend(hand_over::give(view, block.height, &members)?);
+        }
+        Ok(writes)
     }
 }
 
@@ -134,6 +144,7 @@ pub fn side_chain_leaves(
         activation: Height::ZERO,
     };
     let mut leaves: BTreeMap<StateKey, Value> = BTreeMap::new();
+    let mut chains = Vec::with_capacity(genesis_blocks.len());
     for (side, block) in genesis_blocks {
         let chain = creation.chain_id(&main, side.name());
         let record = SideChainRecord {
@@ -141,13 +152,16 @@ pub fn side_chain_leaves(
             creation: creation.clone(),
             genesis: *block,
             epoch: creation.epoch,
+            newest: creation.epoch,
             last_anchor: Height::ZERO,
             frozen: None,
         };
         leaves.insert(side_chains::side_chain(&chain), Arc::from(record.encode()));
         let key = side_chains::activation(&chain, creation.epoch);
         leaves.insert(key, Arc::from(activation.encode()));
+        chains.push(chain);
     }
+    leaves.extend([hand_over::list_leaf(chains)]);
     leaves
 }
 

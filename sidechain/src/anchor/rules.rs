@@ -9,7 +9,7 @@ use certchain_ledger::{
     view::{ReadError, StateView},
 };
 use certchain_proto::{
-    BlockHeader, ChainId, Height, TimeMs,
+    BlockHeader, ChainId, Epoch, Height, TimeMs, ValidatorSet,
     block::Checkpoint,
     certificate::Ed25519Verifier,
     hash::{BlockId, StateRoot},
@@ -44,15 +44,8 @@ pub(super) fn submit(
     check_signer_count(transaction, 1)?;
     let chain = chain_of(&m.chain_id)?;
     let mut record = known(view, &chain)?;
-    let key = side_chains::activation(&chain, record.epoch);
-    let set = side_chains::read_activation(view, &chain, record.epoch)?;
-    let set = present(key, set)?.validators;
-    let signer = transaction.witnesses().first().map(|w| &w.public_key);
-    // A-1, before anything costly: strangers cannot make main verify certificates.
-    if !signer.is_some_and(|key| votes(&set, key)) {
-        let detail = "the signer does not vote in the side chain's present set";
-        return Err(Refusal::about(Code::WrongKey, detail).into());
-    }
+    // Before anything costly: strangers cannot make main verify certificates.
+    check_signer(view, transaction, &chain, &record)?;
     not_frozen(&record)?;
     let sealed = sealed_header(&m.sealed_header, "sealed_header")?;
     let proof = history_proof(&m.history_proof)?;
@@ -61,6 +54,7 @@ pub(super) fn submit(
     let checkpoint = check_place(header, &record, &last)?;
     check_checkpoint(view, block, &chain, header, &checkpoint)?;
     //
+    let set = given(view, &chain, header.epoch)?;
     let verified = sealed
         .verify(chain, &set, &Ed25519Verifier)
         .map_err(bad_proof)?;
@@ -76,6 +70,7 @@ pub(super) fn submit(
         .verify_history(&proof, &last.block)
         .map_err(bad_proof)?;
     record.last_anchor = header.height;
+    record.epoch = header.epoch;
     let anchor = anchored(&verified, checkpoint, block.height);
     let mut effects = Effects {
         subject: Some(*verified.id.as_bytes()),
@@ -85,6 +80,30 @@ pub(super) fn submit(
     let key = side_chains::anchor(&chain, anchor.height);
     effects.set(key, &anchor.encode());
     Ok(effects)
+}
+
+/// The set of an epoch that main has given.
+fn given(view: &dyn StateView, chain: &ChainId, epoch: Epoch) -> Result<ValidatorSet, ReadError> {
+    let set = side_chains::read_activation(view, chain, epoch)?;
+    Ok(present(side_chains::activation(chain, epoch), set)?.validators)
+}
+
+///
+fn check_signer(
+    view: &dyn StateView,
+    transaction: &Transaction,
+    chain: &ChainId,
+    record: &SideChainRecord,
+) -> Result<(), Stop> {
+    let signer = transaction.witnesses().first().map(|w| &w.public_key);
+    for epoch in [record.newest, record.epoch] {
+        let set = given(view, chain, epoch)?;
+        if signer.is_some_and(|key| votes(&set, key)) {
+            return Ok(());
+        }
+    }
+    let detail = "the signer votes neither in the newest set nor in that of the last anchor";
+    Err(Refusal::about(Code::WrongKey, detail).into())
 }
 
 fn anchored(block: &VerifiedHeader, checkpoint: Checkpoint, main_height: Height) -> AnchorRecord {
@@ -138,10 +157,10 @@ fn check_place(
     record: &SideChainRecord,
     last: &Last,
 ) -> Result<Checkpoint, Refusal> {
-    if header.epoch != record.epoch {
+    if header.epoch < record.epoch || header.epoch > record.newest {
         let detail = format!(
-            "epoch {}, the present one is {}",
-            header.epoch, record.epoch
+            "epoch {}, the last anchor is of {}, the newest is {}",
+            header.epoch, record.epoch, record.newest
         );
         return Err(Refusal::about(Code::OldEpoch, detail));
     }

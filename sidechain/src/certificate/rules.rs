@@ -6,13 +6,15 @@
 //! file tells. The first thing that fails gives the code. Everything about identities is asked of
 //! main's state at the block's checkpoint; a block without one takes no certificates.
 
+use std::collections::BTreeMap;
+
 use certchain_config::catalogue::{CertificateType, SideChain};
 use certchain_ledger::{
-    execution::{Application, BlockContext, Effects, Stop, check_signed_for},
+    execution::{Application, BlockContext, Effects, ParentSigners, Stop, check_signed_for},
     identity::{self, IdentityKind, IdentityRecord},
     refusal::Refusal,
     state::StateKey,
-    view::{ReadError, StateView},
+    view::{ReadError, StateView, Value},
 };
 use certchain_proto::{
     Address, TimeMs, codec,
@@ -29,7 +31,7 @@ use super::{
     types::{self, TypeRules},
     verdicts::Verdicts,
 };
-use crate::presentation::Presentation;
+use crate::{hand_over, presentation::Presentation};
 
 /// Largest encoding of a type's entry of the catalogue.
 pub(crate) const MAX_TYPE_BYTES: usize = 16 * 1024;
@@ -96,6 +98,15 @@ impl Application for CertificateApplication {
             _ => 0,
         };
         earlier(transaction, end)
+    }
+
+    fn end_block(
+        &self,
+        _view: &dyn StateView,
+        block: &BlockContext<'_>,
+        _parent: &ParentSigners,
+    ) -> Result<BTreeMap<StateKey, Option<Value>>, ReadError> {
+        hand_over::take(block)
     }
 
     fn execute(

@@ -3,7 +3,7 @@
 use certchain_config::catalogue::SideChain;
 use certchain_ledger::{
     evidence::SealedHeader,
-    execution::{Application, BlockContext, Stop, evaluate, run_block},
+    execution::{Application, BlockContext, ParentSigners, Stop, evaluate, run_block},
     side_chains::{self, ActivationRecord, CreationRecord},
     signatures::TransactionVerifier,
     view::ReadError,
@@ -18,7 +18,9 @@ use certchain_proto::{
 };
 use certchain_sidechain::anchor::{MainApplication, anchor_message};
 
-use crate::world::{QUORUM, START, World, certify, key, later_set, made_up, resealed, vote_key};
+use crate::world::{
+    QUORUM, START, World, certify, key, later_set, made_up, resealed, sealed_by_later_set, vote_key,
+};
 
 #[test]
 fn genesis_knows_the_five_side_chains() {
@@ -282,11 +284,14 @@ fn an_old_or_future_epoch() {
         activation: Height::new(activation),
     };
     let at = side_chains::activation(&world.side.id, Epoch::new(1));
+    let mut record = world.side_record();
+    record.newest = Epoch::new(1);
+    world.set(side_chains::side_chain(&world.side.id), record.encode());
     world.set(at, next(2).encode());
     assert_eq!(world.code(world.anchor(2, 0)), Code::Ok);
     world.set(at, next(1).encode());
     assert_eq!(world.code(world.anchor(2, 0)), Code::OldEpoch);
-    // Epoch 1 is the present one.
+    // Epoch 1 is the last anchor's.
     let mut record = world.side_record();
     record.epoch = Epoch::new(1);
     world.set(side_chains::side_chain(&world.side.id), record.encode());
@@ -295,6 +300,37 @@ fn an_old_or_future_epoch() {
     assert_eq!(refused.code(), Code::OldEpoch);
     // The old set's members anchor nothing more.
     assert_eq!(world.code(anchor), Code::WrongKey);
+}
+
+#[test]
+fn the_next_epoch_anchors_and_retires_the_one_before() {
+    let mut world = World::new();
+    let next = ActivationRecord {
+        validators: later_set(),
+        activation: Height::new(1),
+    };
+    let at = side_chains::activation(&world.side.id, Epoch::new(1));
+    world.set(at, next.encode());
+    let mut record = world.side_record();
+    record.newest = Epoch::new(1);
+    world.set(side_chains::side_chain(&world.side.id), record.encode());
+    let of_next = sealed_by_later_set(&resealed(&world.side.blocks[3], |header| {
+        header.epoch = Epoch::new(1);
+    }));
+    let anchor = world.anchor_of(&of_next, 0);
+    // Either set's members may submit; strangers may not.
+    assert!(world.execute(anchor.clone(), &[&key(203)]).is_ok());
+    let refused = world.execute(anchor.clone(), &[&key(77)]).unwrap_err();
+    assert_eq!(refused.code(), Code::WrongKey);
+    assert_eq!(world.code(anchor.clone()), Code::Ok);
+    // Sealed by the old set under the new epoch's name it is none.
+    let by_old = resealed(&world.side.blocks[3], |header| header.epoch = Epoch::new(1));
+    assert_eq!(world.code(world.anchor_of(&by_old, 0)), Code::BadProof);
+    world.apply(anchor);
+    assert_eq!(world.side_record().epoch, Epoch::new(1));
+    let late = world.anchor(4, 3);
+    let refused = world.execute(late, &[&key(200)]).unwrap_err();
+    assert_eq!(refused.code(), Code::OldEpoch);
 }
 
 #[test]
@@ -335,7 +371,8 @@ fn run(world: &World, transactions: Vec<Transaction>) -> Vec<Code> {
                 .unwrap()
         })
         .collect();
-    let done = run_block(&MainApplication, view, &context, &verified, alone).unwrap();
+    let none = ParentSigners::default();
+    let done = run_block(&MainApplication, view, &context, &verified, alone, &none).unwrap();
     done.receipts.iter().map(|receipt| receipt.code()).collect()
 }
 

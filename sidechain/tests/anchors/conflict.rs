@@ -16,7 +16,8 @@ use certchain_proto::{
 use certchain_sidechain::anchor::{MainApplication, conflict_message};
 
 use crate::world::{
-    QUORUM, World, certify, holder, identity, key, later_set, made_up, resealed, vote_key,
+    QUORUM, World, certify, holder, identity, key, later_set, made_up, resealed,
+    sealed_by_later_set, vote_key,
 };
 
 /// Another block of the same height, sealed as well.
@@ -215,6 +216,7 @@ fn retired_epochs_freeze_nothing() {
     world.set(at, next.encode());
     let mut record = world.side_record();
     record.epoch = Epoch::new(1);
+    record.newest = Epoch::new(1);
     world.set(side_chains::side_chain(&world.side.id), record.encode());
     let (one, two) = (world.side.blocks[2].clone(), other(&world.side.blocks[2]));
     let report = same_height(&world, &one, &two);
@@ -223,12 +225,8 @@ fn retired_epochs_freeze_nothing() {
     assert!(effects.writes.is_empty());
     assert_eq!(world.side_record().frozen, None);
     // One of the present epoch is enough to freeze, be it the first or the second.
-    let mut living = resealed(&two, |header| header.epoch = Epoch::new(1));
-    let message = living.certificate.vote(world.side.id).signing_hash();
-    for (n, item) in living.certificate.signatures.iter_mut().enumerate() {
-        item.validator = certchain_proto::ValidatorIndex::new(n as u16);
-        item.signature = key(200 + n as u8).sign(&message);
-    }
+    let living = resealed(&two, |header| header.epoch = Epoch::new(1));
+    let living = sealed_by_later_set(&living);
     let report = same_height(&world, &living, &one);
     assert_eq!(world.execute(report, &[&key(1)]).unwrap().writes.len(), 1);
     let report = same_height(&world, &one, &living);

@@ -110,6 +110,17 @@ pub fn later_set() -> ValidatorSet {
     ValidatorSet::new(Epoch::new(1), (0..4).map(member).collect()).unwrap()
 }
 
+/// The block with a certificate of [`later_set`].
+pub fn sealed_by_later_set(block: &SealedHeader) -> SealedHeader {
+    let mut block = block.clone();
+    let message = block.certificate.vote(block.header.chain).signing_hash();
+    for (n, item) in block.certificate.signatures.iter_mut().enumerate() {
+        item.validator = ValidatorIndex::new(n as u16);
+        item.signature = key(200 + n as u8).sign(&message);
+    }
+    block
+}
+
 /// A chain with its whole past.
 #[derive(Debug)]
 pub struct Chain {

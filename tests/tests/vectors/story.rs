@@ -10,7 +10,9 @@ use std::{
 use certchain_config::{CertificateType, SideChain};
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence, VerifiedHeader},
-    execution::{Application, BlockContext, BlockEffects, MainState, evaluate, run_block},
+    execution::{
+        Application, BlockContext, BlockEffects, MainState, ParentSigners, evaluate, run_block,
+    },
     genesis::GenesisBlock,
     history::{History, HistoryProof, NodePosition},
     identity::keys as main_keys,
@@ -182,7 +184,10 @@ impl Past {
             .into_iter()
             .map(Result::unwrap)
             .collect();
-        let effects = run_block(application, state, &context, &verified, alone).unwrap();
+        let parent = &self.blocks.last().unwrap().certificate;
+        let parent = ParentSigners::of(parent, &self.genesis.validators);
+        let effects = run_block(application, state, &context, &verified, alone, &parent);
+        let effects = effects.unwrap();
         let witnesses: Vec<_> = transactions.iter().map(Transaction::witness_id).collect();
         let receipts: Vec<_> = effects.receipts.iter().map(|r| r.hash()).collect();
         let parent = self.blocks.last().unwrap();

@@ -5,22 +5,18 @@ use certchain_proto::{Validator, ValidatorSet};
 
 use super::{ChangeLine, line};
 use crate::{
-    chain::decode_set,
     governance::{
         membership::read_members,
         record::{Change, Member, MembersRecord, Observer},
     },
-    identity::keys,
+    validator_set::read_set,
     view::{ReadError, StateView},
 };
 
 /// As [`super::preview`], for these changes.
 pub(super) fn preview(view: &dyn StateView, change: &Change) -> Result<Vec<ChangeLine>, ReadError> {
     let record = read_members(view)?;
-    let set = match view.value(&keys::validators())? {
-        Some(value) => Some(decode_set(&value)?),
-        None => None,
-    };
+    let set = read_set(view)?;
     let validators = record.members.len();
     Ok(match change {
         Change::AdmitValidator(application) => vec![

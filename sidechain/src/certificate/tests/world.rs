@@ -12,8 +12,8 @@ use certchain_config::{
 };
 use certchain_ledger::{
     execution::{
-        Application, BlockContext, BlockEffects, Effects, MainState, check_envelope, evaluate,
-        run_block,
+        Application, BlockContext, BlockEffects, Effects, MainState, ParentSigners, check_envelope,
+        evaluate, run_block,
     },
     identity::{self, IdentityKind, IdentityRecord, IdentityStatus, IdentityVersion},
     parameters::ChainParameters,
@@ -317,6 +317,7 @@ impl World {
             &self.context(),
             &verified,
             alone,
+            &ParentSigners::default(),
         );
         let done = done.unwrap();
         for (key, value) in &done.writes {
