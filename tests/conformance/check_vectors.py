@@ -286,6 +286,7 @@ def check_governance():
         "offers": formats.OFFERS,
         "registrars": formats.REGISTRARS,
         "types": formats.TYPES,
+        "members": formats.MEMBERS,
     }
     for vector in vectors["records"]:
         encoded = structure(vector["record"], kinds[vector["record"]], vector)
@@ -298,6 +299,16 @@ def check_governance():
     same("due key", keys["due_258"], chain.due_key(258))
     same("offers key", keys["offers"], chain.offers_key(agency))
     same("registrars key", keys["registrars"], chain.REGISTRARS_KEY)
+    same("members key", keys["members"], chain.MEMBERS_KEY)
+    application = {name: bytes.fromhex(value) if name.endswith(("_key", "_signature")) else value
+                   for name, value in vectors["application"]["fields"].items()}
+    content = {"chain": bytes.fromhex(vectors["application"]["chain"]),
+               **{name: application[name] for name in formats.APPLICATION_CONTENT.fields
+                  if name != "chain"}}
+    hashed = derive("sign application", encode(formats.APPLICATION_CONTENT, content))
+    for name in ("vote", "network"):
+        key, signature = application[f"{name}_key"], application[f"{name}_signature"]
+        holds(f"application, {name}", ed25519.verify(key, hashed, signature))
     same("types key", keys["types"], chain.TYPES_KEY)
 
 

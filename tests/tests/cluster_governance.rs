@@ -2,6 +2,9 @@
 //! by vote, accepts, and issues what it could not issue before; registrars come and go; what is
 //! refused is told; everything is proven against genesis and audited from it.
 
+#[path = "cluster_governance/membership.rs"]
+mod membership;
+
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, ensure};

@@ -24,14 +24,15 @@ use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     execution::Application as _,
     governance::{
-        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+        MembersRecord, OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord,
+        TypesRecord,
     },
     history::HistoryProof,
     identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord, keys},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
-    side_chains::{ActivationRecord, AnchorRecord, CreationRecord, SideChainRecord},
+    side_chains::{ActivationRecord, AnchorRecord, CreationRecord, SideChainList, SideChainRecord},
     state::{ProofLeaf, ProofStep, StateKey, StateProof},
 };
 use certchain_proto::{
@@ -163,6 +164,12 @@ const CANONICAL: &[Decoder] = &[
     }),
     ("names of types", |bytes| {
         Some(TypesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("members", |bytes| {
+        Some(MembersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of side chains", |bytes| {
+        Some(SideChainList::decode(bytes).ok()?.encode())
     }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))

@@ -16,6 +16,7 @@ from .formats import (
     RECEIPT,
     REGISTRARS,
     RULES,
+    MEMBERS,
     TYPES,
     VALIDATOR_SET,
 )
@@ -192,6 +193,7 @@ def restart_key(epoch: int, validator: int) -> bytes:
 RULES_KEY = b"\x30"
 REGISTRARS_KEY = b"\x35"
 TYPES_KEY = b"\x36"
+MEMBERS_KEY = b"\x37"
 
 
 def proposal_key(proposal: bytes) -> bytes:
@@ -225,6 +227,11 @@ def genesis_leaves(genesis: Genesis) -> dict:
         }),
         TYPES_KEY: encode(TYPES, {
             "names": sorted({entry["name"] for entry in content.get("catalogue", [])}),
+        }),
+        MEMBERS_KEY: encode(MEMBERS, {
+            "members": [{"name": one["name"], "organisation_code": one["organisation_code"],
+                         "signed": 0} for one in content["validators"]],
+            "observers": [],
         }),
     }
     accounts = [("Registrar", account) for account in content["registrars"]]

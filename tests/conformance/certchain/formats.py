@@ -244,6 +244,17 @@ PARAMETERS = Struct(limits=LIMITS, timers=TIMERS, tag_key_version=U32)
 
 VOTER = Struct(epoch=U64, validator=U16, vote_key=KEY)
 TYPES_OF = Struct(agency=HASH, types=List(Text()))
+APPLICATION = Struct(
+    name=Text(),
+    organisation_code=Text(),
+    vote_key=KEY,
+    network_key=KEY,
+    vote_signature=SIGNATURE,
+    network_signature=SIGNATURE,
+)
+APPLICATION_CONTENT = Struct(
+    chain=HASH, name=Text(), organisation_code=Text(), vote_key=KEY, network_key=KEY
+)
 CHANGE = Enum(
     AccreditAgency=TYPES_OF,
     WithdrawAccreditation=TYPES_OF,
@@ -251,6 +262,11 @@ CHANGE = Enum(
     DismissRegistrar=Struct(address=HASH),
     SetParameters=Struct(limits=LIMITS, timers=TIMERS, governance=GOVERNANCE),
     SetTagKeyVersion=Struct(version=U32),
+    AdmitValidator=APPLICATION,
+    RemoveValidator=Struct(vote_key=KEY, follow_ms=U64),
+    RotateValidatorKeys=Struct(vote_key=KEY, application=APPLICATION),
+    AdmitObserver=Struct(name=Text(), network_key=KEY),
+    DismissObserver=Struct(network_key=KEY),
 )
 PROPOSAL_STATE = Enum(
     Open=None,
@@ -281,3 +297,10 @@ OFFERS = Versioned(
 )
 REGISTRARS = Versioned(RECORD_VERSION, Struct(addresses=List(HASH)))
 TYPES = Versioned(RECORD_VERSION, Struct(names=List(Text())))
+MEMBERS = Versioned(
+    RECORD_VERSION,
+    Struct(
+        members=List(Struct(name=Text(), organisation_code=Text(), signed=U64)),
+        observers=List(Struct(name=Text(), network_key=KEY, until=Option(U64))),
+    ),
+)

@@ -7,7 +7,7 @@ vectors hold.
 
 from . import address, chain, ed25519, sidechain
 from .codec import decode, encode
-from .formats import HEADER, IDENTITY_RECORD, OUTCOME
+from .formats import HEADER, IDENTITY_RECORD, MEMBERS, OUTCOME, PARAMETERS
 from .presentations import decode_message, presentation_id
 from .presentations import signing_hash as presentation_hash
 from .proofs import history_root, merkle_root, state_root
@@ -70,6 +70,18 @@ class Execution:
         name = chain.transaction_id(signed.body)
         subject = getattr(self, kind)(content, name)
         return {"transaction": name, "code": 0, "subject": subject}
+
+    def note_signers(self, parent: dict):
+        """The end of main's block: who signed the block before (formats.md, 9)."""
+        record = decode(MEMBERS, self.leaves[chain.MEMBERS_KEY])
+        places = {one["validator"] for one in parent["signatures"]}
+        timers = decode(PARAMETERS, self.leaves[chain.PARAMETERS_KEY])["timers"]
+        window = len(record["members"]) * timers["rotation_blocks"]
+        for place, member in enumerate(record["members"]):
+            new = member["signed"] == 0 or member["signed"] // window < parent["height"] // window
+            if place in places and new:
+                member["signed"] = parent["height"]
+        self.put(chain.MEMBERS_KEY, MEMBERS, record)
 
     # Kinds, each with its signers in order.
 
@@ -219,6 +231,8 @@ class Ledger:
         height, parent = len(keeper.blocks), keeper.certificates[-1]
         execution = Execution(self, keeper, time, checkpoint)
         receipts = [execution.execute(envelope) for envelope in envelopes]
+        if name == "main":
+            execution.note_signers(parent)
         header = dict(
             protocol=1, chain=keeper.id, epoch=0, height=height, view=0, proposer=0, offset=0,
             parent=keeper.names[-1], parent_commit=chain.certificate_digest(parent), parent_view=0,

@@ -26,9 +26,12 @@ SIDE_CHAIN = Versioned(1, Struct(
     creation=CREATION,
     genesis=HASH,
     epoch=U64,
+    newest=U64,
     last_anchor=U64,
     frozen=Option(FREEZE),
 ))
+SIDE_CHAINS = Versioned(1, Struct(chains=List(HASH)))
+SIDE_CHAINS_KEY = b"\x0d"
 ACTIVATION = Versioned(1, Struct(validators=VALIDATOR_SET, activation=U64))
 ANCHOR = Versioned(1, Struct(
     height=U64,
@@ -173,6 +176,7 @@ class Network:
                 "creation": creation,
                 "genesis": self.blocks[name]["id"],
                 "epoch": 0,
+                "newest": 0,
                 "last_anchor": 0,
                 "frozen": None,
             }
@@ -180,6 +184,7 @@ class Network:
             validators = decode(VALIDATOR_SET, genesis.validators.encode())
             leaves[activation_key(side, 0)] = encode(
                 ACTIVATION, {"validators": validators, "activation": 0})
+        leaves[SIDE_CHAINS_KEY] = encode(SIDE_CHAINS, {"chains": list(self.sides.values())})
         self.blocks["main"] = chain.genesis_block(genesis, leaves)
 
     def side_leaves(self, name: str) -> dict:

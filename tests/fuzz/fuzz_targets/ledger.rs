@@ -6,14 +6,14 @@ use certchain_fuzz::{Decoder, canonical, coded, evidence};
 use certchain_ledger::{
     evidence::{HistoryEvidence, SealedHeader, StateEvidence},
     governance::{
-        OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
+        MembersRecord, OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
     },
     history::HistoryProof,
     identity::{IdentityRecord, PastVersion, RecoveryRecord, RestartNoticeRecord},
     merkle::MerkleProof,
     parameters::ChainParameters,
     receipt::{Receipt, decode_lines, encode_lines},
-    side_chains::{ActivationRecord, AnchorRecord, CreationRecord, SideChainRecord},
+    side_chains::{ActivationRecord, AnchorRecord, CreationRecord, SideChainList, SideChainRecord},
     state::{StateKey, StateProof},
 };
 use certchain_proto::{codec, wire::v1};
@@ -68,6 +68,12 @@ const DECODERS: &[Decoder] = &[
     }),
     ("names of types", |bytes| {
         Some(TypesRecord::decode(bytes).ok()?.encode())
+    }),
+    ("members", |bytes| {
+        Some(MembersRecord::decode(bytes).ok()?.encode())
+    }),
+    ("list of side chains", |bytes| {
+        Some(SideChainList::decode(bytes).ok()?.encode())
     }),
     ("batch lines", |bytes| {
         Some(encode_lines(&decode_lines(bytes)?))

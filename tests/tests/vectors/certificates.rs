@@ -86,6 +86,7 @@ fn side_chains_of_genesis() {
     let [first, anchored] = [first, anchored].map(|v| SideChainRecord::decode(&v).unwrap());
     let frozen = SideChainRecord {
         epoch: Epoch::new(0x0102_0304_0506_0708),
+        newest: Epoch::new(0x4142_4344_4546_4748),
         frozen: Some(FreezeRecord {
             main_height: Height::new(0x1112_1314_1516_1718),
             height: Height::new(0x2122_2324_2526_2728),

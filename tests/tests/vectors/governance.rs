@@ -1,10 +1,11 @@
 //! Proposals, votes, and what main's state holds of them.
 
-use certchain_config::Governance;
+use certchain_config::{Application, Governance, Name, OrganisationCode};
 use certchain_ledger::{
     governance::{
-        CastVote, Change, Offer, OffersRecord, ParameterTable, ProposalId, ProposalList,
-        ProposalRecord, ProposalState, RegistrarsRecord, RulesRecord, TypesRecord, Voter, keys,
+        CastVote, Change, Member, MembersRecord, Observer, Offer, OffersRecord, ParameterTable,
+        ProposalId, ProposalList, ProposalRecord, ProposalState, RegistrarsRecord, RulesRecord,
+        TypesRecord, Voter, keys,
     },
     state::StateKey,
 };
@@ -12,7 +13,8 @@ use certchain_proto::{
     Epoch, Height, TimeMs, ValidatorIndex,
     hash::ValueHash,
     wire::v1::{
-        AcceptAccreditation, Code, Propose, Vote, VoteChoice, propose, transaction_body::Kind,
+        AcceptAccreditation, Code, Propose, ValidatorApplication, Vote, VoteChoice, propose,
+        transaction_body::Kind,
     },
 };
 use serde_json::{Map, Value, json};
@@ -58,7 +60,34 @@ fn changes() -> Vec<Change> {
             },
         })),
         Change::SetTagKeyVersion { version: 300 },
+        Change::AdmitValidator(Box::new(application(REGISTRAR, AGENCY))),
+        Change::RemoveValidator {
+            vote_key: voter(2).vote_key,
+            follow_ms: 86_400_000,
+        },
+        Change::RotateValidatorKeys {
+            vote_key: voter(3).vote_key,
+            application: Box::new(application(AGENCY, OTHER_AGENCY)),
+        },
+        Change::AdmitObserver {
+            name: "archive".to_owned(),
+            network_key: *secret(OTHER_AGENCY).public().as_bytes(),
+        },
+        Change::DismissObserver {
+            network_key: *secret(AGENCY).public().as_bytes(),
+        },
     ]
+}
+
+/// What the operator of a node signs who asks to vote with these keys.
+fn application(vote: u8, network: u8) -> Application {
+    Application::sign(
+        genesis().chain_id(),
+        Name::parse("harbour").unwrap(),
+        OrganisationCode::parse("HARBOUR-8").unwrap(),
+        &secret(vote),
+        &secret(network),
+    )
 }
 
 /// Every kind with its signers in order.
@@ -135,8 +164,42 @@ fn change(change: &propose::Change) -> (&'static str, Value) {
         (propose::Change::SetTagKeyVersion(m), _) => {
             ("set_tag_key_version", json!({ "version": m.version }))
         }
+        (propose::Change::AdmitValidator(m), _) => (
+            "admit_validator",
+            json!({ "application": applied(m.application.as_ref().unwrap()) }),
+        ),
+        (propose::Change::RemoveValidator(m), _) => (
+            "remove_validator",
+            json!({ "vote_key": hex(&m.vote_key), "follow_ms": m.follow_ms }),
+        ),
+        (propose::Change::RotateValidatorKeys(m), _) => (
+            "rotate_validator_keys",
+            json!({
+                "vote_key": hex(&m.vote_key),
+                "application": applied(m.application.as_ref().unwrap()),
+            }),
+        ),
+        (propose::Change::AdmitObserver(m), _) => (
+            "admit_observer",
+            json!({ "name": m.name, "network_key": hex(&m.network_key) }),
+        ),
+        (propose::Change::DismissObserver(m), _) => (
+            "dismiss_observer",
+            json!({ "network_key": hex(&m.network_key) }),
+        ),
         (propose::Change::SetParameters(_), other) => panic!("{other:?}"),
     }
+}
+
+fn applied(m: &ValidatorApplication) -> Value {
+    json!({
+        "name": m.name,
+        "organisation_code": m.organisation_code,
+        "vote_key": hex(&m.vote_key),
+        "network_key": hex(&m.network_key),
+        "vote_signature": hex(&m.vote_signature),
+        "network_signature": hex(&m.network_signature),
+    })
 }
 
 /// The message's fields by their names in the .proto file; defaults are left out.
@@ -206,7 +269,7 @@ fn proposals() -> Vec<ProposalRecord> {
         votes: votes.iter().take(place).copied().collect(),
         state,
     };
-    let pairs = changes().into_iter().zip(states);
+    let pairs = changes().into_iter().zip(states.into_iter().cycle());
     pairs.enumerate().map(record).collect()
 }
 
@@ -253,6 +316,24 @@ fn governance() {
         names: types(&["degree", "licence"]),
     };
     records.push(record("types", fields(&known), known.encode()));
+    let member = |name: &str, signed| Member {
+        name: name.to_owned(),
+        organisation_code: name.to_uppercase(),
+        signed: Height::new(signed),
+    };
+    let observer = |name: &str, key: u8, until| Observer {
+        name: name.to_owned(),
+        network_key: *secret(key).public().as_bytes(),
+        until,
+    };
+    let members = MembersRecord {
+        members: vec![member("harbour", 0), member("customs", 300)],
+        observers: vec![
+            observer("archive", OTHER_AGENCY, None),
+            observer("taxation", AGENCY, Some(TimeMs::new(START + 90_000_000))),
+        ],
+    };
+    records.push(record("members", fields(&members), members.encode()));
     let key = |key: StateKey| hex(key.as_bytes());
     check(
         "governance.json",
@@ -269,6 +350,11 @@ fn governance() {
                 "offers": key(keys::offers(&address(OTHER_AGENCY))),
                 "registrars": key(keys::registrars()),
                 "types": key(keys::types()),
+                "members": key(keys::members()),
+            },
+            "application": {
+                "chain": hex(genesis().chain_id().as_bytes()),
+                "fields": fields(&application(REGISTRAR, AGENCY)),
             },
         }),
     );

@@ -525,3 +525,83 @@ fn a_change_is_told_in_words() {
         ("4", "3")
     );
 }
+
+/// What must hold of every set, whoever came and went.
+fn check_membership(world: &World, before: &ValidatorSet, height: Height) {
+    let (set, record) = (&world.validators, world.members());
+    assert_eq!(set.len(), record.members.len());
+    let mut names: Vec<_> = record.members.iter().map(|m| m.name.as_str()).collect();
+    names.extend(record.observers.iter().map(|o| o.name.as_str()));
+    let codes = record.members.iter().map(|m| m.organisation_code.as_str());
+    let codes: Vec<_> = codes.collect();
+    let mut keys: Vec<_> = set.iter().map(|(_, m)| *m.vote_key.as_bytes()).collect();
+    keys.extend(set.iter().map(|(_, m)| m.network_key));
+    keys.extend(record.observers.iter().map(|o| o.network_key));
+    fn distinct<T: Ord>(mut all: Vec<T>) -> bool {
+        all.sort();
+        all.windows(2).all(|pair| pair[0] != pair[1])
+    }
+    assert!(distinct(names) && distinct(codes) && distinct(keys));
+    if set == before {
+        return;
+    }
+    assert_eq!(set.epoch(), before.epoch().next());
+    let rotation = world.parameters.timers.rotation_blocks;
+    let recent = |m: &&Member| signed_recently(m.signed, height, before.len(), rotation);
+    assert!(record.members.iter().filter(recent).count() >= set.quorum());
+}
+
+/// Sets change at random, with nodes that are down: the invariants hold and the network goes on.
+#[test]
+fn random_memberships() {
+    for seed in 0..20 {
+        let mut random = random::Random(seed);
+        let mut world = World::new();
+        world.parameters.timers.rotation_blocks = 3;
+        let table = codec::encode(&world.parameters);
+        world
+            .state
+            .insert(identity::keys::parameters(), table.into());
+        world.run_to(2);
+        let (mut next, mut changes) = (10, 0);
+        for _ in 0..120 {
+            next += 1;
+            let place = random.below(world.validators.len() as u64) as usize;
+            let someone = world.key_at(place);
+            world.down.clear();
+            if random.below(4) == 0 {
+                world
+                    .down
+                    .push(world.key_at(random.below(world.validators.len() as u64) as usize));
+            }
+            let change = match random.below(7) {
+                0 | 1 => world.admit(next),
+                2 | 3 => Change::RemoveValidator {
+                    vote_key: someone,
+                    follow_ms: random.below(3),
+                },
+                4 => world.rotate(place, &vote_key(next), &secret("network", next)),
+                5 => world.rotate(place, &vote_key(next), &secret("network", next - 1)),
+                _ => observe(random.below(next)),
+            };
+            let (before, height) = (world.validators.clone(), Height::new(world.height + 1));
+            let occasion = changes::Occasion {
+                proposal: ProposalId::from_bytes([9; 32]),
+                block: &world.context(),
+            };
+            let writes = changes::outcome(&world.state, occasion, &change);
+            if let Ok(writes) = writes {
+                changes += 1;
+                for (key, value) in writes {
+                    world.state.insert(key, value.unwrap());
+                }
+                let set = &world.state[&identity::keys::validators()];
+                world.validators = decode_set(set).unwrap();
+            }
+            check_membership(&world, &before, height);
+            world.block(Vec::new());
+        }
+        assert!(changes > 30, "seed {seed}: {changes} changes only");
+        assert!(world.validators.len() >= 2, "seed {seed}");
+    }
+}
