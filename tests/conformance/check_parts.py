@@ -253,7 +253,7 @@ class World:
         self.side_block = block(self.side, 1, side_leaves, [genesis], self.validators, at)
         history = [genesis, packs.block_id(self.side_block)]
         self.anchored = block(self.side, 2, side_leaves, history, self.validators, at)
-        known = dict(name="degree", creation=creation, genesis=genesis, epoch=0, last_anchor=2,
+        known = dict(name="degree", creation=creation, genesis=genesis, epoch=0, newest=0, last_anchor=2,
                      frozen=frozen)
         anchor = dict(height=2, block=packs.block_id(self.anchored), epoch=0, time=NOW,
                       state_root=self.anchored["outcome"]["state_root"], checkpoint=at,
