@@ -20,7 +20,7 @@ use super::{
     reader,
 };
 use crate::{
-    evidence::SealedHeader,
+    evidence::{MAX_SET_BYTES, SealedHeader},
     execution::{IndexEntry, Line, run_block},
     history::NodePosition,
     identity::{RestartNoticeRecord, keys},
@@ -35,9 +35,6 @@ use crate::{
     },
     view::{ReadError, Value},
 };
-
-/// Largest encoding of a validator set.
-pub(crate) const MAX_SET_BYTES: usize = certchain_proto::limits::MAX_VALIDATORS * 64 + 64;
 
 /// A block with its result, computed and not committed. Dropping it discards it.
 #[derive(Debug)]

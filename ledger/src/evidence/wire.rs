@@ -11,7 +11,7 @@ use certchain_proto::{
     wire::v1,
 };
 
-use super::{HistoryEvidence, SealedHeader, StateEvidence};
+use super::{HistoryEvidence, MAX_SET_BYTES, SealedHeader, SetChange, StateEvidence};
 use crate::{
     history::HistoryProof,
     identity::{IdentityAt, IdentityVersion},
@@ -97,6 +97,27 @@ impl From<&SealedBlock> for SealedHeader {
             outcome: block.outcome.clone(),
             certificate: block.commit_certificate.clone(),
         }
+    }
+}
+
+impl From<&SetChange> for v1::ValidatorSetChange {
+    fn from(change: &SetChange) -> Self {
+        Self {
+            block: Some((&change.block).into()),
+            validators: codec::encode(&change.validators),
+        }
+    }
+}
+
+impl TryFrom<&v1::ValidatorSetChange> for SetChange {
+    type Error = WireError;
+
+    fn try_from(message: &v1::ValidatorSetChange) -> Result<Self, WireError> {
+        let block = message.block.as_ref().ok_or(WireError::Missing("block"))?;
+        Ok(Self {
+            block: block.try_into()?,
+            validators: codec::decode(&message.validators, MAX_SET_BYTES)?,
+        })
     }
 }
 
