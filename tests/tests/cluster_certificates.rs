@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use certchain_client::{
     certificate::{ReceivedCertificate, present_sealed},
-    light::LightClient,
     qr::{QrCode, read_presentation},
     wallet::{AccountKind, Wallet},
 };
@@ -34,6 +33,7 @@ use certchain_sidechain::{
 use certchain_tests::cluster::{
     Cluster, ClusterOptions,
     certificates::{Desk, Issued, code_of, field, now},
+    check,
     fixtures::{AGENCY_CODE, SCHOOL_CODE},
     wait::PATIENCE,
 };
@@ -185,16 +185,17 @@ async fn shown(
 }
 
 /// The result of a check as the side chain's state proves it.
-fn proven(
+async fn proven(
     cluster: &Cluster,
     chain: &str,
     id: &PresentationId,
     answer: &CheckResponse,
 ) -> anyhow::Result<CheckResult> {
-    let light = LightClient::of_chain(&cluster.genesis, chain)?;
+    let light = check::light_client(cluster, chain).await?;
     let evidence = StateEvidence::try_from(answer.evidence.as_ref().context("no evidence")?)?;
     ensure!(evidence.key == keys::check(id));
-    let value = evidence.verify(light.chain(), light.validators(), &Ed25519Verifier)?;
+    let validators = light.validator_sets().deciding(&evidence.block)?;
+    let value = evidence.verify(light.chain(), validators, &Ed25519Verifier)?;
     let value = value.value.context("the check is not in the state")?;
     ensure!(value == answer.encoded_record);
     let record = CheckRecord::decode(&value)?;
@@ -271,7 +272,7 @@ async fn whole_life(
     // Not in force before every holder has taken it.
     let early = shown(here, &case, &issued, verifier).await?;
     let answer = here.check(chain, verifier, early.signed()).await?;
-    ensure!(proven(cluster, chain, &early.id(), &answer)? == CheckResult::NotAccepted);
+    ensure!(proven(cluster, chain, &early.id(), &answer).await? == CheckResult::NotAccepted);
     let mut height = 0;
     for holder in &case.holders {
         height = here.accept(chain, id, holder).await?.height;
@@ -284,7 +285,7 @@ async fn whole_life(
     // Shown and checked: valid, once.
     let package = shown(here, &case, &issued, verifier).await?;
     let answer = here.check(chain, verifier, package.signed()).await?;
-    ensure!(proven(cluster, chain, &package.id(), &answer)? == CheckResult::Valid);
+    ensure!(proven(cluster, chain, &package.id(), &answer).await? == CheckResult::Valid);
     let again = here.check(chain, verifier, package.signed()).await;
     ensure!(code_of(again)? == Code::PresentationUsed);
     let checks = listed(here, verifier, chain, QueryTopic::Checks, id.as_bytes()).await?;
@@ -317,7 +318,7 @@ async fn whole_life(
     let revoked = here.revoke(chain, id, issuer).await?;
     let package = shown(here, &case, &issued, verifier).await?;
     let answer = here.check(chain, verifier, package.signed()).await?;
-    ensure!(proven(cluster, chain, &package.id(), &answer)? == CheckResult::Revoked);
+    ensure!(proven(cluster, chain, &package.id(), &answer).await? == CheckResult::Revoked);
     here.wait_anchor(chain, revoked.height, ANCHOR_PATIENCE)
         .await?;
     packed(

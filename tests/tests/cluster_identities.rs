@@ -342,7 +342,7 @@ async fn submissions_blocks_and_histories_are_told_and_proven() -> anyhow::Resul
         }
         headers.push(header);
     }
-    certchain_tests::cluster::check::chained(&cluster, &headers)?;
+    certchain_tests::cluster::check::chained(&cluster, &headers).await?;
 
     // By height, by name, the last; and the way from an old block to the last one.
     let top = headers.last().context("no block")?.height;

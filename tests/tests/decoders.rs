@@ -21,7 +21,7 @@ use certchain_consensus::{
     statement::{SignedStatement, Statement},
 };
 use certchain_ledger::{
-    evidence::{HistoryEvidence, SealedHeader, StateEvidence},
+    evidence::{HistoryEvidence, SealedHeader, SetChange, StateEvidence},
     execution::Application as _,
     governance::{
         MembersRecord, OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord,
@@ -246,6 +246,10 @@ const ANSWERS: &[Answer] = &[
         "state evidence",
         evidence::<v1::StateEvidence, StateEvidence>,
     ),
+    (
+        "change of the validators",
+        evidence::<v1::ValidatorSetChange, SetChange>,
+    ),
     ("receipt", |bytes| {
         v1::Receipt::decode(bytes)
             .ok()
@@ -387,6 +391,11 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         },
         later: block.clone(),
     };
+    let genesis = Genesis::load(&vectors().join("genesis.toml")).unwrap();
+    let change = SetChange {
+        block: block.clone(),
+        validators: genesis.validator_set().clone(),
+    };
     let merkle = MerkleProof {
         index: 2,
         count: 5,
@@ -415,6 +424,7 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         v1::GetHistoryProofResponse::from(&history).encode_to_vec(),
         v1::HistoryProof::from(&history.proof).encode_to_vec(),
         v1::MerkleProof::from(&merkle).encode_to_vec(),
+        v1::ValidatorSetChange::from(&change).encode_to_vec(),
         receipt.encode_to_vec(),
     ]);
     messages

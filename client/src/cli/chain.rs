@@ -195,10 +195,10 @@ async fn one_block(
     let light = verify.light_client_of(chain)?;
     let block = connection.block(chain, wanted, false).await?;
     let report = block_report(&block)?;
-    let Some(light) = light else {
+    let Some(mut light) = light else {
         return Ok(report);
     };
-    let proven = light.block(&block)?;
+    let proven = light.caught_up(connection).await?.block(&block)?;
     let other = match wanted {
         BlockRef::Last => false,
         BlockRef::Height(height) => proven.header.header.height != height,
@@ -255,10 +255,11 @@ async fn transaction(
         .field("body", transaction_value(envelope));
     match light {
         None => Ok(report),
-        Some(light) => Ok(proof_fields(
-            report,
-            &light.transaction(&id, &answer)?.block,
-        )),
+        Some(mut light) => {
+            let light = light.caught_up(connection).await?;
+            let proven = light.transaction(&id, &answer)?;
+            Ok(proof_fields(report, &proven.block))
+        }
     }
 }
 
@@ -270,7 +271,10 @@ async fn watch(
     chain: &str,
     verify: &Verify,
 ) -> CommandResult {
-    let light = verify.light_client_of(chain)?;
+    let mut light = verify.light_client_of(chain)?;
+    if let Some(light) = &mut light {
+        light.caught_up(connection).await?;
+    }
     let mut watch = connection.watch(chain, from.map(Height::new), false);
     let mut left = count.unwrap_or(u64::MAX);
     while left > 0 {
@@ -280,7 +284,10 @@ async fn watch(
             _ = tokio::signal::ctrl_c() => return Ok(()),
         };
         let mut report = block_report(&block)?;
-        if let Some(light) = &light {
+        if let Some(light) = &mut light {
+            let light = light
+                .caught_up_to(connection, block.header.as_ref())
+                .await?;
             report = proof_fields(report, &light.block(&block)?.header);
         }
         common.output().write(report).map_err(Stop::OutputClosed)?;
@@ -325,10 +332,11 @@ async fn state_proof(
         .field("branches", branches);
     match light {
         None => Ok(report),
-        Some(light) => Ok(proof_fields(
-            report,
-            &light.state_value(&key, at, &answer)?.block,
-        )),
+        Some(mut light) => {
+            let light = light.caught_up(connection).await?;
+            let proven = light.state_value(&key, at, &answer)?;
+            Ok(proof_fields(report, &proven.block))
+        }
     }
 }
 
@@ -361,9 +369,10 @@ async fn history_proof(
         .field("size", proof.size)
         .field("siblings", hashes(&proof.siblings))
         .field("peaks", hashes(&proof.peaks));
-    let Some(light) = light else {
+    let Some(mut light) = light else {
         return Ok(report);
     };
+    let light = light.caught_up(connection).await?;
     let (_, later) = light.history(height, &answer)?;
     if at.is_some_and(|at| at != later.header.height) {
         return Err(Failure::new(

@@ -168,7 +168,8 @@ async fn party(
 ) -> Result<Party, Failure> {
     let answer = connection.identity(address, None, true).await?;
     if let Some(trust) = trust {
-        let proven = trust.main.identity(address, None, &answer)?;
+        let main = trust.main(connection).await?;
+        let proven = main.identity(address, None, &answer)?;
         if proven.identity.is_none() {
             let message = format!("the {what} was not registered then: proven");
             return Err(Failure::new(Exit::NotFound, message));
@@ -208,7 +209,7 @@ async fn chain_of(
     };
     if let Some(trust) = trust {
         for side in SideChain::ALL {
-            if trust.side(side)?.chain() == chain {
+            if trust.chain_of(side)? == chain {
                 return trust.known_type(side, package.type_name());
             }
         }
@@ -374,7 +375,8 @@ async fn record_it(
     }
     let proof = match trust {
         Some(trust) => {
-            let proven = trust.side(side)?.check(side.name(), &id, &answer)?;
+            let light = trust.side(connection, side).await?;
+            let proven = light.check(side.name(), &id, &answer)?;
             proof_fields(Report::default(), &proven.block)
         }
         None => Report::default(),

@@ -4,7 +4,7 @@ use certchain_client::{
     NoRandomness,
     attributes::AttributeError,
     certificate::{OpenError, PrepareError, PresentError},
-    connection::ConnectionError,
+    connection::{ConnectionError, FollowError},
     light::LightError,
     qr::{ReadError, RenderError, WriteError},
     tag::DocumentError,
@@ -133,6 +133,15 @@ impl From<LightError> for Failure {
     }
 }
 
+impl From<FollowError> for Failure {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Connection(error) => error.into(),
+            FollowError::Light(error) => error.into(),
+        }
+    }
+}
+
 impl From<AttributeError> for Failure {
     fn from(error: AttributeError) -> Self {
         Self::usage(error.to_string())
@@ -222,6 +231,8 @@ impl From<PackError> for Failure {
             | PackError::OtherMain { .. }
             | PackError::Trust(_)
             | PackError::OtherHistory(_)
+            | PackError::UnknownEpoch { .. }
+            | PackError::Validators(_)
             | PackError::Main(_)
             | PackError::MainState { .. }
             | PackError::NotAnchored(_)

@@ -348,7 +348,8 @@ async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
     let report = proposal_report("Proposal", &answer)?;
     match light {
         None => Ok(report),
-        Some(light) => {
+        Some(mut light) => {
+            let light = light.caught_up(&connection).await?;
             let proven = light.proposal(id, &answer)?;
             Ok(proof_fields(report, &proven.block))
         }

@@ -176,7 +176,7 @@ pub async fn run(common: &Common, command: IdentityCommand) -> CommandResult {
 
 async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
     let connection = common.connect()?;
-    let light = args.verify.light_client()?;
+    let mut light = args.verify.light_client()?;
     let at = args.at_height.map(Height::new);
     let answer = match connection
         .identity(&args.address, at, light.is_some())
@@ -184,7 +184,7 @@ async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
     {
         Ok(answer) => answer,
         Err(error @ ConnectionError::NotFound { .. }) => {
-            let Some(light) = &light else {
+            let Some(light) = &mut light else {
                 return Err(error.into());
             };
             // The node says that there is none; it has to prove that too, as far as it can.
@@ -194,6 +194,7 @@ async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
             if args.at_height.is_some_and(|height| height > newest) {
                 return Err(error.into());
             }
+            let light = light.caught_up(&connection).await?;
             let block = light.identity_absent(&args.address, at, &absent)?;
             let when = at
                 .map(|height| format!(" at height {height}"))
@@ -206,9 +207,10 @@ async fn show(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let Some(light) = light else {
+    let Some(mut light) = light else {
         return identity_report(&answer);
     };
+    let light = light.caught_up(&connection).await?;
     let proven = light.identity(&args.address, at, &answer)?;
     if proven.identity.is_none() {
         let message = format!("{} was not registered then: proven", args.address);
@@ -227,7 +229,8 @@ async fn key(common: &Common, args: &ShowArgs) -> Result<Report, Failure> {
     let report = keys_report(&args.address, &answer);
     match light {
         None => Ok(report),
-        Some(light) => {
+        Some(mut light) => {
+            let light = light.caught_up(&connection).await?;
             let proven = light.public_key(&args.address, at, &answer)?;
             Ok(proof_fields(report, &proven.block))
         }

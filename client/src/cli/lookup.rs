@@ -120,7 +120,10 @@ pub async fn find(
             .filter(|certificate| certificate.certificate == id.as_bytes())
             .ok_or_else(|| wrong("the certificate"))?;
         let proven = match trust {
-            Some(trust) => Some(trust.side(side)?.certificate(side.name(), id, &answer)?),
+            Some(trust) => {
+                let light = trust.side(connection, side).await?;
+                Some(light.certificate(side.name(), id, &answer)?)
+            }
             None => None,
         };
         return Ok(Found {

@@ -8,6 +8,7 @@ use std::{
 use certchain_client::{
     atomic_file::{self, Access, read_limited},
     connection::{Connection, ConnectionError},
+    light::LightClient,
     text_file::FileError,
     wallet::Wallet,
 };
@@ -87,7 +88,7 @@ pub async fn pack(common: &Common, args: &PackArgs) -> Result<Report, Failure> {
         return Err(wrong("the pack"));
     }
     if let Some(trust) = &trust {
-        pack.verify(&main_trust(trust))?;
+        pack.verify(&main_trust(&trust.main(&connection).await?))?;
     }
     atomic_file::create(&args.out, bytes, Access::Everybody)
         .map_err(|error| FileError::writing(&args.out, error))?;
@@ -128,18 +129,26 @@ async fn anchored_pack(
     }
 }
 
-fn main_trust(trust: &Trust) -> MainTrust {
-    MainTrust::validators(trust.main.chain(), trust.main.validators().clone())
+fn main_trust(main: &LightClient) -> MainTrust {
+    MainTrust::sets(main.chain(), main.validator_sets().clone())
+}
+
+/// What a verifier trusts who asks nobody: genesis, and if it kept one, a block of main with the
+/// changes of the validators since.
+fn kept_trust(trust: &Trust, trusted_header: Option<&Path>) -> Result<MainTrust, Failure> {
+    let mut main = trust.main_of_genesis();
+    let Some(path) = trusted_header else {
+        return Ok(main_trust(&main));
+    };
+    let block = trusted_header::read(path, &mut main)?;
+    Ok(main_trust(&main).and_block(block)?)
 }
 
 /// Checks a pack, and what its holder shows, without any node.
 pub fn check(common: &Common, args: &CheckArgs, path: &Path) -> Result<(Report, i32), Failure> {
     let genesis = args.verify.genesis();
     let trust = Trust::load(genesis.ok_or_else(|| Failure::usage("give --genesis"))?)?;
-    let mut main = main_trust(&trust);
-    if let Some(path) = &args.trusted_header {
-        main = main.and_block(trusted_header::read(path, &trust.main)?)?;
-    }
+    let main = kept_trust(&trust, args.trusted_header.as_deref())?;
     let bytes = read_limited(path, MAX_PACK_BYTES as u64 + 1)
         .map_err(|error| FileError::reading(path, WHAT, error))?;
     let begun = Instant::now();

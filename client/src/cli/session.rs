@@ -13,7 +13,7 @@ use certchain_client::{
     wallet::{Passphrase, Wallet},
 };
 use certchain_config::{Genesis, SideChain};
-use certchain_proto::TimeMs;
+use certchain_proto::{ChainId, TimeMs, wire::v1::BlockHeader};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -66,16 +66,19 @@ pub struct Verify {
 
 impl Verify {
     /// A light client of main, if proof is asked for.
-    pub fn light_client(&self) -> Result<Option<LightClient>, Failure> {
+    pub fn light_client(&self) -> Result<Option<Follower>, Failure> {
         self.light_client_of(MAIN)
     }
 
     /// A light client of a chain, if proof is asked for.
-    pub fn light_client_of(&self, chain: &str) -> Result<Option<LightClient>, Failure> {
+    pub fn light_client_of(&self, chain: &str) -> Result<Option<Follower>, Failure> {
         match (&self.genesis, self.verify) {
             (Some(path), true) => {
                 let genesis = Genesis::load(path)?;
-                Ok(Some(LightClient::of_chain(&genesis, chain)?))
+                Ok(Some(Follower {
+                    light: LightClient::of_chain(&genesis, chain)?,
+                    chain: chain.to_owned(),
+                }))
             }
             _ => Ok(None),
         }
@@ -95,12 +98,42 @@ impl Verify {
     }
 }
 
+/// A light client that has yet to hear who decides its chain now.
+#[derive(Debug)]
+pub struct Follower {
+    chain: String,
+    light: LightClient,
+}
+
+impl Follower {
+    /// The light client, with the newest validators that the node knows. To be called once the
+    /// answer has come that is to be checked.
+    pub async fn caught_up(&mut self, connection: &Connection) -> Result<&LightClient, Failure> {
+        connection
+            .follow_validators(&self.chain, &mut self.light)
+            .await?;
+        Ok(&self.light)
+    }
+
+    /// The same for one block of many: asks only if the block is of an epoch that is not known.
+    pub async fn caught_up_to(
+        &mut self,
+        connection: &Connection,
+        block: Option<&BlockHeader>,
+    ) -> Result<&LightClient, Failure> {
+        let known = self.light.validators().epoch().get();
+        if block.is_some_and(|block| block.epoch > known) {
+            return self.caught_up(connection).await;
+        }
+        Ok(&self.light)
+    }
+}
+
 /// A genesis, and a light client of main that trusts it.
 #[derive(Debug)]
 pub struct Trust {
     genesis: Genesis,
-    /// The light client of main.
-    pub main: LightClient,
+    main: LightClient,
 }
 
 impl Trust {
@@ -116,9 +149,34 @@ impl Trust {
         &self.genesis
     }
 
-    /// A light client of a side chain.
-    pub fn side(&self, side: SideChain) -> Result<LightClient, Failure> {
-        Ok(LightClient::of_chain(&self.genesis, side.name())?)
+    /// A light client of main that knows the validators of genesis only: for checks off line.
+    pub fn main_of_genesis(&self) -> LightClient {
+        self.main.clone()
+    }
+
+    /// A light client of main that knows its newest validators.
+    pub async fn main(&self, connection: &Connection) -> Result<LightClient, Failure> {
+        let mut main = self.main_of_genesis();
+        connection.follow_validators(MAIN, &mut main).await?;
+        Ok(main)
+    }
+
+    /// A light client of a side chain that knows its newest validators.
+    pub async fn side(
+        &self,
+        connection: &Connection,
+        side: SideChain,
+    ) -> Result<LightClient, Failure> {
+        let mut light = LightClient::of_chain(&self.genesis, side.name())?;
+        connection
+            .follow_validators(side.name(), &mut light)
+            .await?;
+        Ok(light)
+    }
+
+    /// The id of a side chain.
+    pub fn chain_of(&self, side: SideChain) -> Result<ChainId, Failure> {
+        Ok(LightClient::of_chain(&self.genesis, side.name())?.chain())
     }
 
     /// A type of the catalogue.
@@ -133,7 +191,7 @@ impl Trust {
         };
         Ok(KnownType {
             certificate_type: certificate_type.clone(),
-            chain: self.side(side)?.chain(),
+            chain: self.chain_of(side)?,
         })
     }
 }

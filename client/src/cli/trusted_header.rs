@@ -1,7 +1,9 @@
 //! A block of main that a verifier trusts, kept in a file until it is needed off line.
 //!
 //! The file is text: a comment, `format = "certchain header 1"`, and `header`, the encoded
-//! `BlockHeader` with the block's commit certificate, in hexadecimal digits.
+//! `BlockHeader` with the block's commit certificate, in hexadecimal digits. If main's validators
+//! have changed since genesis, `validators` lists the changes, each an encoded `ValidatorSetChange`
+//! in hexadecimal digits, so that blocks of their epochs can be checked off line.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +14,10 @@ use certchain_client::{
     text_file::FileError,
 };
 use certchain_ledger::evidence::VerifiedHeader;
-use certchain_proto::{Height, limits::MAX_CERTIFICATE_BYTES, wire::v1::BlockHeader};
+use certchain_proto::{
+    Height,
+    wire::v1::{BlockHeader, ListValidatorSetsResponse, ValidatorSetChange},
+};
 use clap::Args;
 use prost::Message as _;
 use serde::Deserialize;
@@ -28,7 +33,8 @@ use super::{
 
 const WHAT: &str = "trusted header";
 const FORMAT: &str = "certchain header 1";
-const MAX_FILE_BYTES: u64 = 4 * MAX_CERTIFICATE_BYTES as u64 + 8192;
+/// Room for some thousand changes of large sets of validators.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// `certchain chain header ...`
 #[derive(Args, Debug)]
@@ -51,16 +57,18 @@ pub async fn fetch(common: &Common, args: &HeaderArgs) -> Result<Report, Failure
     let wanted = wanted.map_or(BlockRef::Last, BlockRef::Height);
     let block = connection.block(MAIN, wanted, true).await?;
     let header = block.header.unwrap_or_default();
-    let proven = trust.main.header(&header)?;
+    let mut main = trust.main_of_genesis();
+    let changes = connection.follow_validators(MAIN, &mut main).await?;
+    let proven = main.header(&header)?;
     if matches!(wanted, BlockRef::Height(height) if height != proven.header.height) {
         let message = "the node answers with another block";
         return Err(Failure::new(Exit::Unverified, message));
     }
-    let text = format!(
-        "# A block of main that was checked against the genesis. Holds no secret.\n\
-         format = \"{FORMAT}\"\nheader = \"{}\"\n",
-        hex::encode(header.encode_to_vec())
-    );
+    let text = file_text(&header, &changes);
+    if text.len() as u64 > MAX_FILE_BYTES {
+        let message = "main's validators have changed too often for a file; check on line";
+        return Err(Failure::new(Exit::Failed, message));
+    }
     atomic_file::create(&args.out, text.as_bytes(), Access::Everybody)
         .map_err(|error| FileError::writing(&args.out, error))?;
     let report =
@@ -68,13 +76,33 @@ pub async fn fetch(common: &Common, args: &HeaderArgs) -> Result<Report, Failure
     Ok(proof_fields(report, &proven))
 }
 
-/// Reads a file and checks the block against the genesis again.
-pub fn read(path: &Path, main: &LightClient) -> Result<VerifiedHeader, Failure> {
+fn file_text(header: &BlockHeader, changes: &[ValidatorSetChange]) -> String {
+    let mut text = format!(
+        "# A block of main that was checked against the genesis. Holds no secret.\n\
+         format = \"{FORMAT}\"\nheader = \"{}\"\n",
+        hex::encode(header.encode_to_vec())
+    );
+    if !changes.is_empty() {
+        let line = |change: &ValidatorSetChange| {
+            let digits = hex::encode(change.encode_to_vec());
+            format!("    \"{digits}\",\n")
+        };
+        let lines: String = changes.iter().map(line).collect();
+        text = format!("{text}validators = [\n{lines}]\n");
+    }
+    text
+}
+
+/// Reads a file, and checks the changes of main's validators, which `main` takes over, and the block
+/// again.
+pub fn read(path: &Path, main: &mut LightClient) -> Result<VerifiedHeader, Failure> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Raw {
         format: String,
         header: String,
+        #[serde(default)]
+        validators: Vec<String>,
     }
     let malformed = |problem: &str| FileError::Malformed {
         path: path.to_owned(),
@@ -91,5 +119,12 @@ pub fn read(path: &Path, main: &LightClient) -> Result<VerifiedHeader, Failure> 
     let bytes = hex::decode(&raw.header).map_err(|_| malformed("header is not hexadecimal"))?;
     let header = BlockHeader::decode(bytes.as_slice())
         .map_err(|_| malformed("header is no encoded header"))?;
+    let change = |digits: &String| {
+        let bytes = hex::decode(digits).ok()?;
+        ValidatorSetChange::decode(bytes.as_slice()).ok()
+    };
+    let changes = raw.validators.iter().map(change).collect::<Option<_>>();
+    let changes = changes.ok_or_else(|| malformed("validators are no encoded changes"))?;
+    main.learn(&ListValidatorSetsResponse { changes })?;
     Ok(main.header(&header)?)
 }

@@ -10,6 +10,7 @@ mod error;
 mod governance;
 mod read;
 mod submit;
+pub(crate) mod validators;
 mod watch;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use tonic::{
 
 pub use error::ConnectionError;
 pub use read::BlockRef;
+pub use validators::FollowError;
 pub use watch::BlockWatch;
 
 /// Largest answer that is read: a full block with its receipts, with room to spare.

@@ -1,7 +1,7 @@
 //! Why an answer of a node is not believed.
 
-use certchain_ledger::evidence::{EvidenceError, WireError};
-use certchain_proto::transaction::TransactionError;
+use certchain_ledger::evidence::{EvidenceError, SetError, WireError};
+use certchain_proto::{Epoch, transaction::TransactionError};
 
 /// Why an answer of a node is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,20 @@ pub enum LightError {
     /// The answer carries no proof.
     #[error("the answer carries no proof; ask again with proof, or another node")]
     NoProof,
+    /// The validators that decided it are not known yet.
+    #[error(
+        "the block is of epoch {epoch} and the validators are known up to epoch {newest}; ask for \
+         the validator sets of the chain and check again"
+    )]
+    UnknownEpoch {
+        /// The block's.
+        epoch: Epoch,
+        /// The last that is known.
+        newest: Epoch,
+    },
+    /// A block or a change of the validators contradicts the sets that are known.
+    #[error(transparent)]
+    Validators(SetError),
     /// A part cannot be read.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -39,4 +53,17 @@ pub enum LightError {
         /// What differs.
         what: &'static str,
     },
+}
+
+impl From<SetError> for LightError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::UnknownEpoch { epoch, newest, .. } => Self::UnknownEpoch { epoch, newest },
+            SetError::Block(error) => Self::Evidence(error),
+            error @ (SetError::OutsideEpoch { .. }
+            | SetError::OtherChange { .. }
+            | SetError::Successor { .. }
+            | SetError::OtherSet { .. }) => Self::Validators(error),
+        }
+    }
 }

@@ -2,7 +2,14 @@
 //!
 //! From the genesis follow the chain's id and its validators. A block counts if a quorum of them
 //! signed its commit certificate; a value, an identity, a transaction or an older block counts if a
-//! path of hashes leads from it to such a block. The client keeps nothing and asks nobody.
+//! path of hashes leads from it to such a block. The client asks nobody, and keeps nothing but the
+//! validators.
+//!
+//! These may change: a block that hands over to others is signed by those before. A client that is
+//! given these blocks ([`LightClient::learn`]) follows from set to set, and then believes each set for
+//! its own heights only: whoever has left proves nothing that came later. One that was never told
+//! of a hand-over cannot know of it, so have it told before it judges
+//! ([`crate::connection::Connection::follow_validators`]).
 //!
 //! What it cannot know is whether a newer block exists: who needs the present compares the block's
 //! time, which every answer carries, with what it can accept.
@@ -10,6 +17,7 @@
 mod certificate;
 mod error;
 mod governance;
+mod sets;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +25,7 @@ use certchain_config::{Genesis, node::MAIN};
 use certchain_ledger::{
     evidence::{
         EvidenceError, HistoryEvidence, InclusionEvidence, SealedHeader, StateEvidence,
-        VerifiedHeader, VerifiedValue, identity_as_of,
+        ValidatorSets, VerifiedHeader, VerifiedValue, identity_as_of,
     },
     identity::{IdentityAt, IdentityVersion, PastVersion, keys},
     merkle::{self, MerkleProof},
@@ -41,7 +49,7 @@ pub use governance::ProvenProposal;
 #[derive(Clone, Debug)]
 pub struct LightClient {
     chain: ChainId,
-    validators: ValidatorSet,
+    sets: ValidatorSets,
     genesis: VerifiedHeader,
 }
 
@@ -116,7 +124,7 @@ impl LightClient {
         };
         Ok(Self {
             chain: genesis.header.chain,
-            validators: block.validators.clone(),
+            sets: ValidatorSets::new(block.validators.clone()),
             genesis,
         })
     }
@@ -126,15 +134,21 @@ impl LightClient {
         self.chain
     }
 
-    /// Who decides its blocks.
+    /// Who decides its newest blocks, as far as this client was told.
     pub const fn validators(&self) -> &ValidatorSet {
-        &self.validators
+        self.sets.newest()
     }
 
-    /// Checks that a block was decided: by a quorum, or by being the genesis block.
+    /// All its validators that are known, each set with its heights.
+    pub const fn validator_sets(&self) -> &ValidatorSets {
+        &self.sets
+    }
+
+    /// Checks that a block was decided: by a quorum of the validators of its epoch and height, or by
+    /// being the genesis block.
     ///
     /// # Errors
-    /// If it was not, or its parts do not fit together.
+    /// If it was not, its parts do not fit together, or its epoch is not known yet.
     pub fn header(&self, block: &v1::BlockHeader) -> Result<VerifiedHeader, LightError> {
         let sealed = plain_header(block)?;
         if sealed.height() == Height::ZERO {
@@ -148,7 +162,7 @@ impl LightClient {
                 Err(LightError::OtherGenesis)
             };
         }
-        Ok(sealed.verify(self.chain, &self.validators, &Ed25519Verifier)?)
+        Ok(self.sets.verify(self.chain, &sealed, &Ed25519Verifier)?)
     }
 
     fn evidence(&self, message: &v1::StateEvidence) -> Result<VerifiedValue, LightError> {
@@ -310,7 +324,8 @@ impl LightClient {
             receipt_proof: proof(&answer.receipt_proof)?,
             block: plain_header(answer.block.as_ref().ok_or(LightError::NoProof)?)?,
         };
-        let block = evidence.verify(self.chain, &self.validators, &Ed25519Verifier)?;
+        let validators = self.sets.deciding(&evidence.block)?;
+        let block = evidence.verify(self.chain, validators, &Ed25519Verifier)?;
         let located = LocatedReceipt {
             height: block.header.height,
             index: evidence.transaction_proof.index,

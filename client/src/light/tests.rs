@@ -3,6 +3,7 @@
 
 mod answers;
 mod governance;
+mod sets;
 
 use std::collections::BTreeMap;
 
@@ -82,6 +83,9 @@ struct World {
     blocks: Vec<Block>,
     history: History,
     nodes: BTreeMap<NodePosition, [u8; 32]>,
+    /// Who decides the next block, and the seeds of their keys.
+    set: ValidatorSet,
+    seeds: Vec<u8>,
 }
 
 fn holder() -> Address {
@@ -124,6 +128,8 @@ impl World {
             blocks: Vec::new(),
             history: History::EMPTY,
             nodes: BTreeMap::new(),
+            set: light.validators().clone(),
+            seeds: (100..104).collect(),
             light,
         };
         let first = NetworkGenesis::new(&genesis).unwrap().main;
@@ -174,6 +180,17 @@ impl World {
     }
 
     fn push(&mut self, leaves: Vec<(StateKey, Vec<u8>)>, transactions: u8) {
+        let next = self.set.clone();
+        self.push_before(leaves, transactions, &next);
+    }
+
+    /// A block of the present validators, after which others decide.
+    fn push_before(
+        &mut self,
+        leaves: Vec<(StateKey, Vec<u8>)>,
+        transactions: u8,
+        next: &ValidatorSet,
+    ) {
         let height = self.blocks.len() as u64;
         let terms = Terms {
             chain: self.light.chain,
@@ -197,7 +214,7 @@ impl World {
         let header = BlockHeader {
             protocol: PROTOCOL,
             chain: self.light.chain,
-            epoch: Epoch::ZERO,
+            epoch: self.set.epoch(),
             height: Height::new(height),
             view: View::ZERO,
             proposer: ValidatorIndex::new(1),
@@ -214,9 +231,9 @@ impl World {
         let outcome = Outcome {
             state_root: self.tree.root(),
             receipts_root: merkle::receipts_root(&hashes),
-            next_validators: self.light.validators.digest(),
+            next_validators: next.digest(),
         };
-        let certificate = certify(&self.light, &header, &outcome, &[0, 1, 3]);
+        let certificate = certify_by(&self.seeds, &header, &outcome, &[0, 1, 3]);
         self.append(Block {
             sealed: SealedHeader {
                 header,
@@ -333,8 +350,15 @@ impl World {
     }
 }
 
-fn certify(
-    light: &LightClient,
+/// The votes of these members of genesis.
+fn certify(header: &BlockHeader, outcome: &Outcome, signers: &[u8]) -> CommitCertificate {
+    let seeds: Vec<u8> = (100..110).collect();
+    certify_by(&seeds, header, outcome, signers)
+}
+
+/// The votes of these members of a set whose keys have these seeds.
+fn certify_by(
+    seeds: &[u8],
     header: &BlockHeader,
     outcome: &Outcome,
     signers: &[u8],
@@ -347,12 +371,12 @@ fn certify(
         outcome: outcome.digest(),
         signatures: Vec::new(),
     };
-    let message = certificate.vote(light.chain).signing_hash();
+    let message = certificate.vote(header.chain).signing_hash();
     certificate.signatures = signers
         .iter()
         .map(|n| IndexedSignature {
             validator: ValidatorIndex::new((*n).into()),
-            signature: key(100 + n).sign(&message),
+            signature: key(seeds[usize::from(*n)]).sign(&message),
         })
         .collect();
     certificate

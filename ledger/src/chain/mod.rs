@@ -16,6 +16,7 @@ mod open;
 mod prove;
 mod read;
 mod reader;
+mod sets;
 
 use std::{
     collections::BTreeSet,
@@ -224,5 +225,7 @@ impl Chain {
 mod damage_tests;
 #[cfg(all(test, feature = "store"))]
 mod reading_tests;
+#[cfg(all(test, feature = "store"))]
+mod sets_tests;
 #[cfg(all(test, feature = "store"))]
 mod tests;

@@ -94,6 +94,46 @@ impl<'a> StateReader<'a> {
         Ok((same && !value.is_empty()).then(|| Arc::from(&value[..])))
     }
 
+    /// The values that a key got from the block at `height` on, the first `most`, in order.
+    pub(crate) fn since(
+        &self,
+        state_key: &StateKey,
+        height: Height,
+        most: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        // Read first: if a commit replaces it meanwhile, it stands among the earlier ones too.
+        let Some(newest) = self.newest(state_key)? else {
+            return Ok(Vec::new());
+        };
+        let start = key(self.number, &[state_key.as_bytes(), &height.to_be_bytes()]);
+        let prefix = start.get(..start.len().saturating_sub(8));
+        let prefix = prefix.unwrap_or_default();
+        let range = Range::Up {
+            prefix,
+            start: &start,
+        };
+        let mut found = Vec::new();
+        for entry in self.store.scan(PAST_VALUES, range)? {
+            if found.len() >= most {
+                return Ok(found);
+            }
+            let (stored_key, value) = entry?;
+            let suffix = stored_key.get(prefix.len()..).map(<[u8; 8]>::try_from);
+            // Another key that begins like this one.
+            let Some(Ok(height)) = suffix else { continue };
+            let height = Height::new(u64::from_be_bytes(height));
+            if height >= newest.height {
+                break;
+            }
+            let value = (!value.is_empty()).then(|| Arc::from(&value[..]));
+            found.push(Stored { height, value });
+        }
+        if newest.height >= height && found.len() < most {
+            found.push(newest);
+        }
+        Ok(found)
+    }
+
     /// The newest entries of many keys in one request.
     pub(crate) fn fetch(
         &self,

@@ -2,6 +2,7 @@
 //! its proof to a state root, from there to the block's outcome and header, from there to the
 //! certificate of a quorum of validators.
 
+mod sets;
 mod state_value;
 mod wire;
 
@@ -20,6 +21,7 @@ use crate::{
     state::ProofError,
 };
 
+pub use sets::{SetChange, SetError, ValidatorSets};
 pub use state_value::{StateEvidence, VerifiedValue, identity_as_of};
 pub use wire::WireError;
 

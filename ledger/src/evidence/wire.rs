@@ -11,13 +11,14 @@ use certchain_proto::{
     wire::v1,
 };
 
-use super::{HistoryEvidence, SealedHeader, StateEvidence};
+use super::{HistoryEvidence, SealedHeader, SetChange, StateEvidence};
 use crate::{
     history::HistoryProof,
     identity::{IdentityAt, IdentityVersion},
     merkle::MerkleProof,
     receipt::{LocatedReceipt, Receipt},
     state::{KeyError, ProofError, ProofLeaf, ProofStep, StateKey, StateProof},
+    validator_set::MAX_SET_BYTES,
 };
 
 /// Largest encoding of a header or outcome.
@@ -97,6 +98,27 @@ impl From<&SealedBlock> for SealedHeader {
             outcome: block.outcome.clone(),
             certificate: block.commit_certificate.clone(),
         }
+    }
+}
+
+impl From<&SetChange> for v1::ValidatorSetChange {
+    fn from(change: &SetChange) -> Self {
+        Self {
+            block: Some((&change.block).into()),
+            validators: codec::encode(&change.validators),
+        }
+    }
+}
+
+impl TryFrom<&v1::ValidatorSetChange> for SetChange {
+    type Error = WireError;
+
+    fn try_from(message: &v1::ValidatorSetChange) -> Result<Self, WireError> {
+        let block = message.block.as_ref().ok_or(WireError::Missing("block"))?;
+        Ok(Self {
+            block: block.try_into()?,
+            validators: codec::decode(&message.validators, MAX_SET_BYTES)?,
+        })
     }
 }
 

@@ -9,13 +9,14 @@ use certchain_ledger::{
     state::{StateError, StateKey},
 };
 use certchain_proto::{
-    Height,
+    Epoch, Height,
     hash::BlockId,
     wire::v1::{
         self, GetBlockRequest, GetBlockResponse, GetHistoryProofRequest, GetHistoryProofResponse,
         GetNodeRequest, GetNodeResponse, GetStateProofRequest, GetStateProofResponse,
-        GetStatusRequest, GetStatusResponse, SignedTransaction, StreamBlocksRequest,
-        StreamBlocksResponse, chain_service_server::ChainService, get_block_request,
+        GetStatusRequest, GetStatusResponse, ListValidatorSetsRequest, ListValidatorSetsResponse,
+        SignedTransaction, StreamBlocksRequest, StreamBlocksResponse,
+        chain_service_server::ChainService, get_block_request,
     },
 };
 use futures::Stream;
@@ -31,6 +32,11 @@ use crate::chain::ChainHost;
 
 /// Blocks of a stream that wait for a slow client.
 const STREAM_AHEAD: usize = 4;
+
+/// Changes of the validators in an answer, if the request does not say.
+const USUAL_CHANGES: usize = 16;
+/// Most changes of the validators in an answer.
+const MAX_CHANGES: usize = 64;
 
 type BlockStream = Pin<Box<dyn Stream<Item = Result<StreamBlocksResponse, Status>> + Send>>;
 
@@ -179,6 +185,26 @@ impl ChainService for Services {
         })
         .await?;
         Ok(Response::new(answer))
+    }
+
+    async fn list_validator_sets(
+        &self,
+        request: Request<ListValidatorSetsRequest>,
+    ) -> Result<Response<ListValidatorSetsResponse>, Status> {
+        let request = request.into_inner();
+        let host = self.chain(&request.chain)?;
+        let most = match usize::try_from(request.limit) {
+            Ok(0) => USUAL_CHANGES,
+            Ok(most) if most <= MAX_CHANGES => most,
+            _ => return Err(invalid("limit", "must be at most 64")),
+        };
+        let after = Epoch::new(request.after_epoch);
+        let changes = on_worker(host, move |host| {
+            host.chain.set_changes(after, most).map_err(unreadable)
+        })
+        .await?;
+        let changes = changes.iter().map(Into::into).collect();
+        Ok(Response::new(ListValidatorSetsResponse { changes }))
     }
 }
 

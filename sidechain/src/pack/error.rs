@@ -1,7 +1,10 @@
 //! Why a pack proves nothing.
 
-use certchain_ledger::{evidence::EvidenceError, versioned::RecordError};
-use certchain_proto::{ChainId, Height};
+use certchain_ledger::{
+    evidence::{EvidenceError, SetError},
+    versioned::RecordError,
+};
+use certchain_proto::{ChainId, Epoch, Height};
 
 /// Why a pack proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +42,21 @@ pub enum PackError {
         "the pack's block of main at height {0} is not in the history that you trust; refuse it"
     )]
     OtherHistory(Height),
+    /// Its block of main is of an epoch whose validators this verifier does not know.
+    #[error(
+        "the pack's block of main is of epoch {epoch}, and you know main's validators up to epoch \
+         {newest}; give a newer trusted header (certchain chain header, then --trusted-header), or \
+         the validator sets up to that epoch"
+    )]
+    UnknownEpoch {
+        /// The block's.
+        epoch: Epoch,
+        /// The last that is known.
+        newest: Epoch,
+    },
+    /// Its block of main does not fit the changes of main's validators that are known.
+    #[error("the pack's block of main is not one that its validators decide: {0}")]
+    Validators(#[source] SetError),
     /// Its block of main does not hold.
     #[error("the pack's block of main is not proven: {0}")]
     Main(#[source] EvidenceError),
@@ -65,4 +83,17 @@ pub enum PackError {
          a block from there on; wait until governance names the chain that lives"
     )]
     Frozen(Height),
+}
+
+impl From<SetError> for PackError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::UnknownEpoch { epoch, newest, .. } => Self::UnknownEpoch { epoch, newest },
+            SetError::Block(error) => Self::Main(error),
+            error @ (SetError::OutsideEpoch { .. }
+            | SetError::OtherChange { .. }
+            | SetError::Successor { .. }
+            | SetError::OtherSet { .. }) => Self::Validators(error),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Verification of a pack: from what the verifier trusts down to the certificate.
 
 use certchain_ledger::{
-    evidence::{EvidenceError, SealedHeader, VerifiedHeader},
+    evidence::{EvidenceError, SealedHeader, ValidatorSets, VerifiedHeader},
     identity::{IdentityRecord, IdentityStatus, keys as main_keys},
     side_chains::{self, AnchorRecord, FreezeRecord, SideChainRecord},
     state::StateKey,
@@ -16,20 +16,26 @@ use certchain_proto::{
 use super::{Leaf, MainLink, Pack, PackError, read_record};
 use crate::certificate::{CertificateRecord, CertificateStatus, CheckResult, keys};
 
-/// What a verifier holds of main: its validators, or a block that it trusts, or both.
+/// What a verifier holds of main: its validators as far as they are known, or a block that it trusts,
+/// or both.
 #[derive(Clone, Debug)]
 pub struct MainTrust {
     chain: ChainId,
-    validators: Option<ValidatorSet>,
+    validators: Option<ValidatorSets>,
     block: Option<VerifiedHeader>,
 }
 
 impl MainTrust {
-    /// Trusts the blocks that these validators decide.
+    /// Trusts the blocks that these validators decide, of their epoch only.
     pub const fn validators(chain: ChainId, validators: ValidatorSet) -> Self {
+        Self::sets(chain, ValidatorSets::new(validators))
+    }
+
+    /// Trusts the blocks that these sets decide, each those of its epoch and heights.
+    pub const fn sets(chain: ChainId, sets: ValidatorSets) -> Self {
         Self {
             chain,
-            validators: Some(validators),
+            validators: Some(sets),
             block: None,
         }
     }
@@ -237,9 +243,7 @@ impl Pack {
                     outcome: self.main_block.outcome.clone(),
                     certificate: certificate.clone(),
                 };
-                sealed
-                    .verify(trust.chain, validators, &Ed25519Verifier)
-                    .map_err(PackError::Main)?;
+                validators.verify(trust.chain, &sealed, &Ed25519Verifier)?;
                 // Two decided blocks of one height: who holds one of them refuses the other.
                 if let Some(block) = &trust.block
                     && block.header.height == height

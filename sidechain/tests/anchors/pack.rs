@@ -5,7 +5,7 @@ use certchain_ledger::{
     identity::{IdentityStatus, keys},
     side_chains::{self, FreezeRecord},
 };
-use certchain_proto::{Height, TimeMs, hash::BlockId};
+use certchain_proto::{Epoch, Height, TimeMs, ValidatorSet, hash::BlockId};
 use certchain_sidechain::{
     certificate::{CertificateStatus, CheckResult},
     pack::{MainLink, MainTrust, Pack, PackError, PackParts},
@@ -114,10 +114,20 @@ fn other_networks_and_validators_are_refused() {
     let error = pack.verify(&other).unwrap_err();
     assert!(matches!(error, PackError::OtherMain { .. }), "{error}");
     let other = MainTrust::validators(world.main.id, later_set());
+    let (epoch, newest) = (Epoch::ZERO, Epoch::new(1));
+    assert_eq!(
+        pack.verify(&other),
+        Err(PackError::UnknownEpoch { epoch, newest })
+    );
+    let strangers = later_set()
+        .iter()
+        .map(|(_, member)| member.clone())
+        .collect();
+    let strangers = ValidatorSet::new(Epoch::ZERO, strangers).unwrap();
+    let other = MainTrust::validators(world.main.id, strangers);
     let error = pack.verify(&other).unwrap_err();
-    let other = PackError::Main(EvidenceError::Parts);
     assert!(
-        matches!(error, PackError::Main(_)) && error != other,
+        matches!(error, PackError::Main(EvidenceError::Certificate(_))),
         "{error}"
     );
     let foreign = by_validators(&world).and_block(world.side.verified(2));

@@ -4,7 +4,7 @@
 
 use certchain_fuzz::{Decoder, canonical, coded, evidence};
 use certchain_ledger::{
-    evidence::{HistoryEvidence, SealedHeader, StateEvidence},
+    evidence::{HistoryEvidence, SealedHeader, SetChange, StateEvidence},
     governance::{
         MembersRecord, OffersRecord, ProposalList, ProposalRecord, RegistrarsRecord, RulesRecord, TypesRecord,
     },
@@ -94,6 +94,7 @@ fuzz_target!(|bytes: &[u8]| {
     evidence::<v1::GetHistoryProofResponse, HistoryEvidence>(bytes);
     evidence::<v1::StateProof, StateProof>(bytes);
     evidence::<v1::StateEvidence, StateEvidence>(bytes);
+    evidence::<v1::ValidatorSetChange, SetChange>(bytes);
     if let Ok(message) = v1::Receipt::decode(bytes) {
         let _ = Receipt::try_from(&message);
     }

@@ -38,7 +38,7 @@ fn headers_count_if_a_quorum_signed_them() {
     every_bent_byte_is_refused(&world.wire(2), |block| world.light.header(block).is_ok());
     let sealed = &world.blocks[2].sealed;
     let certified = |signers: &[u8]| {
-        let certificate = certify(&world.light, &sealed.header, &sealed.outcome, signers);
+        let certificate = certify(&sealed.header, &sealed.outcome, signers);
         let block = SealedHeader {
             certificate,
             ..sealed.clone()
