@@ -23,7 +23,7 @@ use certchain_sidechain::{
 };
 
 use crate::{
-    chain::{ChainSpec, ChainTask, Surroundings},
+    chain::{ChainSpec, ChainTask, Surroundings, VoteKeys},
     grpc::{self, Certificates, Services},
     metrics::{self, Metrics},
     pool::WorkerPool,
@@ -143,7 +143,8 @@ impl DataDirLock {
 pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     let lock = DataDirLock::take(&config.data_dir)?;
     let genesis = Genesis::load(&config.genesis)?;
-    let vote_key = Arc::new(config.read_vote_key()?);
+    let vote_keys = VoteKeys::new(config.read_vote_key()?, config.read_next_vote_key()?);
+    tracing::info!(next_vote_key = vote_keys.has_next(), "vote key loaded");
     // Bound before the store is opened, so that a port in use is told at once.
     let grpc_listener = grpc::bind(config.grpc).await?;
     let metrics_listener =
@@ -169,7 +170,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         vote_pool: Arc::clone(&vote_pool),
         metrics: Arc::clone(&metrics),
         fatal: fatal.clone(),
-        vote_key,
+        vote_keys,
     };
     let chains = Arc::new(start_chains(&config, &genesis, &shared).await?);
 
