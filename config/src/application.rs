@@ -198,7 +198,10 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<(ChainId, Application), ConfigError> {
-        Application::read(&Document::new("application.toml", text))
+        Application::read(&Document::new(
+            Path::new("application.toml"),
+            text.to_owned(),
+        ))
     }
 
     #[test]

@@ -107,6 +107,9 @@ pub struct NodeConfig {
     pub genesis: PathBuf,
     /// File with the secret key with which it votes.
     pub vote_key: PathBuf,
+    /// File with the secret key with which it votes where the set names that one instead: while its
+    /// vote key is being changed.
+    pub next_vote_key: Option<PathBuf>,
     /// File with the secret key that names it on the network.
     pub network_key: PathBuf,
     /// Where it listens for peers.
@@ -158,6 +161,7 @@ struct RawObjects {
 #[serde(deny_unknown_fields)]
 struct RawKeys {
     vote_key: PathBuf,
+    next_vote_key: Option<PathBuf>,
     network_key: PathBuf,
 }
 
@@ -203,11 +207,16 @@ impl NodeConfig {
             Some(objects) => path(document, folder, "objects.folder", &objects.folder)?,
             None => data_dir.join("objects"),
         };
+        let next = raw.keys.next_vote_key.as_deref();
+        let next_vote_key = next
+            .map(|next| path(document, folder, "keys.next_vote_key", next))
+            .transpose()?;
         let config = Self {
             name: at.name("name", &raw.name)?,
             data_dir,
             genesis: path(document, folder, "genesis", &raw.genesis)?,
             vote_key: path(document, folder, "keys.vote_key", &raw.keys.vote_key)?,
+            next_vote_key,
             network_key: path(document, folder, "keys.network_key", &raw.keys.network_key)?,
             listen: raw
                 .listen
@@ -228,12 +237,7 @@ impl NodeConfig {
     }
 
     fn check(&self) -> Result<(), (String, Problem)> {
-        if self.vote_key == self.network_key {
-            let problem = Problem::Duplicate {
-                first: "keys.vote_key".to_owned(),
-            };
-            return Err(("keys.network_key".to_owned(), problem));
-        }
+        self.check_key_files()?;
         let sockets = [
             ("listen", self.listen.socket()),
             ("grpc", self.grpc),
@@ -287,12 +291,39 @@ impl NodeConfig {
         Ok(())
     }
 
+    /// Each key has a file of its own.
+    fn check_key_files(&self) -> Result<(), (String, Problem)> {
+        let files = [
+            ("keys.vote_key", Some(&self.vote_key)),
+            ("keys.next_vote_key", self.next_vote_key.as_ref()),
+            ("keys.network_key", Some(&self.network_key)),
+        ];
+        let mut seen = BTreeMap::new();
+        for (key, file) in files {
+            let Some(file) = file else { continue };
+            if let Some(first) = seen.insert(file, key) {
+                let first = first.to_owned();
+                return Err((key.to_owned(), Problem::Duplicate { first }));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the key with which the node votes.
     ///
     /// # Errors
     /// If the file is not there, is open to others, or holds no key.
     pub fn read_vote_key(&self) -> Result<SecretKey, SecretFileError> {
         secret::read_secret_key(&self.vote_key)
+    }
+
+    /// Reads the key with which the node votes once the set names it, if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::read_vote_key`].
+    pub fn read_next_vote_key(&self) -> Result<Option<SecretKey>, SecretFileError> {
+        let file = self.next_vote_key.as_deref();
+        file.map(secret::read_secret_key).transpose()
     }
 
     /// Reads the seed of the key that names the node on the network.

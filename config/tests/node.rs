@@ -8,6 +8,7 @@ use certchain_config::{
     document::Document,
     member,
     node::{NodeTemplate, replace_peers},
+    secret,
 };
 use certchain_proto::SecretKey;
 
@@ -67,6 +68,12 @@ fn a_configuration_is_read_as_written() {
     assert_eq!(config.genesis, PathBuf::from("/srv/node/../genesis.toml"));
     assert_eq!(config.vote_key, PathBuf::from("/srv/node/keys/vote.key"));
     assert_eq!(config.network_key, PathBuf::from("/secret/network.key"));
+    assert_eq!(config.next_vote_key, None);
+    let rotating = text().replace("[keys]\n", "[keys]\nnext_vote_key = \"keys/next.key\"\n");
+    assert_eq!(
+        read(&rotating).unwrap().next_vote_key,
+        Some(PathBuf::from("/srv/node/keys/next.key"))
+    );
     assert_eq!(config.listen.to_string(), "/ip4/127.0.0.1/tcp/4001");
     assert_eq!(config.chains, ["main"]);
     assert_eq!(
@@ -203,6 +210,27 @@ fn every_mistake_is_refused_with_file_line_key_and_reason() {
             "keys.vote_key",
             "missing",
         ),
+        (
+            "[keys]\n",
+            "[keys]\nnext_vote_key = \"keys/vote.key\"\n",
+            10,
+            "keys.next_vote_key",
+            "stands at keys.vote_key",
+        ),
+        (
+            "[keys]\n",
+            "[keys]\nnext_vote_key = \"\"\n",
+            10,
+            "keys.next_vote_key",
+            "not a path",
+        ),
+        (
+            "[keys]\n",
+            "[keys]\nnext_network_key = \"keys/next.key\"\n",
+            10,
+            "keys.next_network_key",
+            "unknown key",
+        ),
         ("\"json\"", "\"xml\"", 15, "log.format", "xml"),
         (
             "concurrent_requests = 7",
@@ -315,6 +343,21 @@ fn the_template_is_a_configuration() {
     assert_eq!(config.genesis, PathBuf::from("/srv/node/../gene\"sis.toml"));
     assert_eq!(config.grpc_limits, certchain_config::GrpcLimits::default());
     assert_eq!(config.log, certchain_config::LogConfig::default());
+}
+
+#[test]
+fn the_next_vote_key_is_read_where_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    let read = |text: String| NodeConfig::read(&Document::new(&file, text)).unwrap();
+    assert!(read(text()).read_next_vote_key().unwrap().is_none());
+    let rotating = text().replace("[keys]\n", "[keys]\nnext_vote_key = \"next.key\"\n");
+    let config = read(rotating);
+    assert!(config.read_next_vote_key().is_err(), "there is no file");
+    let key = SecretKey::from_seed(&[7; 32]);
+    secret::create_secret_key(&folder.path().join("next.key"), &key).unwrap();
+    let next = config.read_next_vote_key().unwrap().unwrap();
+    assert_eq!(next.public(), key.public());
 }
 
 #[test]

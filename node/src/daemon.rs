@@ -14,8 +14,8 @@ use certchain_ledger::{
     store::{Store, StoreOptions},
 };
 use certchain_net::{
-    Address, IdentityError, ListedPeer, NetError, Network, NetworkConfig, NetworkEvents,
-    NetworkHandle, NetworkKey, PeerEvent, PeerId,
+    Address, IdentityError, NetError, Network, NetworkConfig, NetworkEvents, NetworkHandle,
+    NetworkKey, PeerEvent,
 };
 
 use certchain_sidechain::{
@@ -23,7 +23,8 @@ use certchain_sidechain::{
 };
 
 use crate::{
-    chain::{ChainSpec, ChainTask, Surroundings},
+    admission::{AdmissionError, PeerList},
+    chain::{ChainSpec, ChainTask, Surroundings, VoteKeys},
     grpc::{self, Certificates, Services},
     metrics::{self, Metrics},
     pool::WorkerPool,
@@ -79,9 +80,12 @@ pub enum DaemonError {
     /// The network does not start.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// A network key in genesis or configuration names no peer.
+    /// A key or an address in the configuration is none of the network.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Nobody can be let in.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     /// gRPC does not start.
     #[error(transparent)]
     Grpc(#[from] grpc::ServerError),
@@ -143,7 +147,8 @@ impl DataDirLock {
 pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     let lock = DataDirLock::take(&config.data_dir)?;
     let genesis = Genesis::load(&config.genesis)?;
-    let vote_key = Arc::new(config.read_vote_key()?);
+    let vote_keys = VoteKeys::new(config.read_vote_key()?, config.read_next_vote_key()?);
+    tracing::info!(next_vote_key = vote_keys.has_next(), "vote key loaded");
     // Bound before the store is opened, so that a port in use is told at once.
     let grpc_listener = grpc::bind(config.grpc).await?;
     let metrics_listener =
@@ -155,7 +160,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
             })?;
     let certificates = Certificates::open(&genesis, &config.objects)?;
     let store = Store::open(&config.data_dir.join("store"), &StoreOptions::default())?;
-    let (network, events) = start_network(&config, &genesis).await?;
+    let (network, events) = start_network(&config).await?;
 
     let metrics = Arc::new(Metrics::new());
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -169,9 +174,10 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         vote_pool: Arc::clone(&vote_pool),
         metrics: Arc::clone(&metrics),
         fatal: fatal.clone(),
-        vote_key,
+        vote_keys,
     };
-    let chains = Arc::new(start_chains(&config, &genesis, &shared).await?);
+    let (chains, peer_list) = start_chains(&config, &genesis, &shared).await?;
+    let chains = Arc::new(chains);
 
     let limits = grpc::Limits {
         request_bytes: usize::try_from(config.grpc_limits.request_bytes).unwrap_or(usize::MAX),
@@ -206,6 +212,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
         fatal.clone(),
     ));
     let peers = tokio::spawn(follow_peers(events, Arc::clone(&chains)));
+    let admission = tokio::spawn(peer_list.run());
     let gauges = tokio::spawn(read_gauges(Arc::clone(&metrics), network.clone()));
     tracing::info!(
         node = %config.name, grpc = %config.grpc, metrics = %config.metrics,
@@ -215,6 +222,7 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     wait_for_end(&fatal).await?;
     tracing::info!("stopping");
     peers.abort();
+    admission.abort();
     gauges.abort();
     for service in [grpc, metrics_server] {
         // Requests get a moment to end; the sockets close with the process at the latest.
@@ -242,12 +250,12 @@ pub async fn run(config: NodeConfig, fatal: Fatal) -> Result<(), DaemonError> {
     }
 }
 
-/// Starts main, then the side chains that stand on it.
+/// Starts main, lets in whom it admits, then starts the side chains that stand on it.
 async fn start_chains(
     config: &NodeConfig,
     genesis: &Genesis,
     shared: &Surroundings,
-) -> Result<Vec<ChainTask>, DaemonError> {
+) -> Result<(Vec<ChainTask>, PeerList), DaemonError> {
     let blocks = NetworkGenesis::new(genesis).map_err(|error| DaemonError::Chain {
         chain: MAIN.to_owned(),
         source: OpenError::from(error).into(),
@@ -266,6 +274,9 @@ async fn start_chains(
     };
     let main = ChainTask::start(main, shared).await.map_err(failed(MAIN))?;
     let main_host = Arc::clone(&main.host);
+    let network = shared.network.clone();
+    let mut peer_list = PeerList::new(Arc::clone(&main_host), network, &config.peers)?;
+    peer_list.refresh().await?;
     let mut chains = vec![main];
     for (side, genesis) in &blocks.sides {
         if !config.chains.iter().any(|chain| chain == side.name()) {
@@ -284,38 +295,15 @@ async fn start_chains(
             .map_err(failed(side.name()))?;
         chains.push(chain);
     }
-    Ok(chains)
+    Ok((chains, peer_list))
 }
 
-/// Starts the swarm with the validators of genesis as its listed peers.
-async fn start_network(
-    config: &NodeConfig,
-    genesis: &Genesis,
-) -> Result<(NetworkHandle, NetworkEvents), DaemonError> {
+/// Starts the swarm. It lists nobody before main's state is there to say whom.
+async fn start_network(config: &NodeConfig) -> Result<(NetworkHandle, NetworkEvents), DaemonError> {
     let mut seed = *config.read_network_seed()?;
     let key = NetworkKey::from_seed(&mut seed)?;
     let listen: Address = config.listen.to_string().parse()?;
-    let mut network = NetworkConfig::new(key, vec![listen]);
-    let mut addresses: BTreeMap<[u8; 32], Vec<Address>> = BTreeMap::new();
-    for (_, validator) in genesis.validator_set().iter() {
-        addresses.entry(validator.network_key).or_default();
-    }
-    for peer in &config.peers {
-        // Where a listed peer is dialled; who is not in genesis is not listed by being dialled.
-        match addresses.get_mut(peer.network_key.as_bytes()) {
-            Some(known) => known.push(peer.address.to_string().parse()?),
-            None => {
-                tracing::warn!(peer = %peer.name, "a configured peer is no validator; not dialled")
-            }
-        }
-    }
-    for (key, addresses) in addresses {
-        network.peers.push(ListedPeer {
-            peer: PeerId::from_public_key(&key)?,
-            addresses,
-        });
-    }
-    Ok(Network::start(network).await?)
+    Ok(Network::start(NetworkConfig::new(key, vec![listen])).await?)
 }
 
 /// Tells the chains of peers that come and go.

@@ -8,6 +8,7 @@
 //! This crate must never decide what is valid (the ledger does), what is agreed (consensus does) or
 //! who may connect (the chain's state does), and must never log personal data or keys.
 
+pub mod admission;
 pub mod chain;
 pub mod commands;
 pub mod daemon;

@@ -21,6 +21,10 @@ enum Command {
     Init(commands::init::Args),
     /// Assemble a network's genesis from the members' public files.
     Genesis(commands::genesis::Args),
+    /// Ask a running network to let this node vote, or vote with other keys.
+    Apply(commands::apply::Args),
+    /// Make a secret key that is to follow a present one.
+    NewKey(commands::new_key::Args),
     /// Write the members' addresses into a node's configuration.
     Peers(commands::peers::Args),
     /// Show who a node is and where it can be reached.
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Init(args) => commands::init::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Genesis(args) => commands::genesis::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Apply(args) => commands::apply::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::NewKey(args) => commands::new_key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Peers(args) => commands::peers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Show(args) => commands::show::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Audit(args) => commands::audit::run(&args),

@@ -73,11 +73,11 @@ pub async fn run(host: Arc<ChainHost>) {
         if halted_by(&host, &record) {
             return;
         }
-        let Known { newest, me, .. } = host.seats.now();
-        let Some(me) = me else {
+        let Known { newest, seat, .. } = host.seats.now();
+        let Some(seat) = seat else {
             continue;
         };
-        let (members, key) = (newest.len().max(1) as u64, host.seats.vote_key());
+        let members = newest.len().max(1) as u64;
         let (head, last) = (host.chain.head(), record.last_anchor);
         let tip = head.height();
         // The block that hands over is covered by its successor's anchor.
@@ -94,14 +94,14 @@ pub async fn run(host: Arc<ChainHost>) {
             }
         };
         // The turn passes on with every anchor, and after a while to the next in order.
-        let rank = (u64::from(me.get()) + members - last.get() % members) % members;
+        let rank = (u64::from(seat.place.get()) + members - last.get() % members) % members;
         let patience = STEP.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX));
         let many = tip.get() - last.get() >= timers.anchor_blocks;
         let due = if many { patience } else { interval + patience };
         if since.elapsed() < due {
             continue;
         }
-        match submit(&host, &main, key, last).await {
+        match submit(&host, &main, &seat.vote_key, last).await {
             Ok(()) => {
                 waiting = Some((last, Instant::now()));
             }

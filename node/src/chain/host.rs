@@ -28,7 +28,7 @@ use super::{
     executor::Task,
     intake::{Admission, Submission, SubmissionRoom},
     pause::Pause,
-    seats::{Known, Seats},
+    seats::Seats,
     suspects::{Sender, Suspects},
     waiters::{TooManyWaits, Waiters},
 };
@@ -236,7 +236,8 @@ impl ChainHost {
     pub fn status(&self) -> ChainStatus {
         let engine = self.status.borrow().clone();
         let peers = self.connected_validators().len();
-        let Known { newest, me, .. } = self.seats.now();
+        let known = self.seats.now();
+        let (newest, me) = (&known.newest, known.me());
         let here = usize::from(me.is_some());
         let head = self.chain.head().header.height;
         let ahead = {

@@ -18,9 +18,11 @@ mod start;
 mod suspects;
 mod sweep;
 mod sync;
+mod vote_keys;
 mod waiters;
 
 pub use engine_thread::now;
 pub use host::{Busy, ChainHost, ChainStatus, WaitError};
 pub use intake::{Admission, Submission};
 pub use start::{ChainSpec, ChainTask, StartError, Surroundings, journal_dir};
+pub use vote_keys::VoteKeys;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use certchain_config::Timers;
-use certchain_consensus::{Action, Engine, EngineConfig, Event, Head, Params, Recovered, Signer};
+use certchain_consensus::{Action, Engine, EngineConfig, Event, Head, Params, Recovered};
 use certchain_ledger::{
     chain::{Chain, ChainOptions, ChainRules, OpenError},
     genesis::GenesisBlock,
@@ -19,8 +19,7 @@ use certchain_ledger::{
 };
 use certchain_net::{ChannelId, NetworkHandle, SubscribeError};
 use certchain_proto::{
-    PublicKey, SecretKey, Signature, TimeMs, ValidatorIndex, ValidatorSet,
-    hash::SigningHash,
+    TimeMs, ValidatorIndex, ValidatorSet,
     key::NoRandomness,
     transaction,
     wire::v1::{RestartNotice, TransactionBody, transaction_body::Kind},
@@ -43,6 +42,7 @@ use super::{
     seats::{Known, Seats},
     suspects::Suspects,
     sync,
+    vote_keys::{Seat, VoteKeys},
     waiters::Waiters,
 };
 use crate::{
@@ -87,8 +87,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// Ends the process.
     pub fatal: Fatal,
-    /// The key with which this node votes.
-    pub vote_key: Arc<SecretKey>,
+    /// The keys with which this node votes.
+    pub vote_keys: VoteKeys,
 }
 
 /// Why a chain does not come up.
@@ -121,19 +121,6 @@ pub struct ChainTask {
     engine: JoinHandle<()>,
     executor: JoinHandle<()>,
     tasks: Vec<AsyncHandle<()>>,
-}
-
-/// Signs votes with the key in memory.
-struct VoteSigner(Arc<SecretKey>);
-
-impl Signer for VoteSigner {
-    fn holds(&self, key: &PublicKey) -> bool {
-        key == self.0.public()
-    }
-
-    fn sign(&self, key: &PublicKey, hash: &SigningHash) -> Option<Signature> {
-        self.holds(key).then(|| self.0.sign(hash))
-    }
 }
 
 /// The engine's numbers from genesis.
@@ -178,7 +165,7 @@ impl ChainTask {
         let store = Arc::clone(&shared.store);
         let chain = Arc::new(Chain::open(store, name, genesis, rules, options)?);
         let head = chain.head();
-        let seats = Seats::new(&head, Arc::clone(&shared.vote_key));
+        let seats = Seats::new(&head, shared.vote_keys.clone());
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
         let opened = FileJournal::open(&journal_dir(&shared.data_dir, name), nonce)?;
@@ -207,7 +194,7 @@ impl ChainTask {
             },
             records: opened.records,
         };
-        let signer = Box::new(VoteSigner(Arc::clone(&shared.vote_key)));
+        let signer = Box::new(shared.vote_keys.clone());
         let engine = Engine::new(config, recovered, signer)?;
 
         let channel = ChannelId::new(*id.as_bytes());
@@ -358,8 +345,13 @@ fn show_start(host: &ChainHost) {
     tracing::info!(
         chain = %host.name, id = %host.id, height, block = %head.id,
         epoch = known.newest.epoch().get(), validators = known.newest.len(),
-        me = ?known.me.map(ValidatorIndex::get), "chain open"
+        me = ?known.me().map(ValidatorIndex::get), votes_with = key_name(&known), "chain open"
     );
+}
+
+/// Which of our keys the newest set names.
+fn key_name(known: &Known) -> Option<&'static str> {
+    known.seat.as_ref().map(|seat| seat.key_name)
 }
 
 /// Carries out what the engine wants done; never blocks its thread.
@@ -430,7 +422,8 @@ fn change_seats(host: &ChainHost, next: Arc<ValidatorSet>) {
     let known = host.seats.now();
     tracing::info!(
         chain = %host.name, epoch = known.newest.epoch().get(), validators = known.newest.len(),
-        me = ?known.me.map(ValidatorIndex::get), "the validator set has changed"
+        me = ?known.me().map(ValidatorIndex::get), votes_with = key_name(&known),
+        "the validator set has changed"
     );
     // Who left follows by sync, which nobody else asks it to do.
     host.sync_wanted.notify_one();
@@ -445,14 +438,19 @@ fn send_tip(host: &ChainHost, peer: certchain_net::PeerId) {
 
 /// Submits the restart notice until it is committed.
 async fn submit_notice(host: Arc<ChainHost>, nonce: [u8; 32]) {
-    let key = Arc::clone(host.seats.vote_key());
     loop {
-        // The set may change meanwhile: a notice counts for the place that we have then.
-        let Known { newest, me, .. } = host.seats.now();
-        let Some(me) = me else {
+        // The set may change meanwhile: a notice counts for the place that we have then, and is
+        // signed with the key that stands there.
+        let Known { newest, seat, .. } = host.seats.now();
+        let Some(seat) = seat else {
             tokio::time::sleep(NOTICE_AGAIN).await;
             continue;
         };
+        let Seat {
+            place: me,
+            vote_key: key,
+            ..
+        } = seat;
         let epoch = newest.epoch();
         match host.chain.restart_notice(epoch, me) {
             Ok(Some(record)) if record.nonce == nonce => {

@@ -144,7 +144,7 @@ fn assemble(args: &Args) -> anyhow::Result<Genesis> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use certchain_config::{Account, AccountKind};
     use certchain_proto::SecretKey;
@@ -176,7 +176,8 @@ mod tests {
         file
     }
 
-    fn args(folder: &Path) -> Args {
+    /// A network's files in a folder.
+    pub(in crate::commands) fn args(folder: &Path) -> Args {
         let catalogue = folder.join("catalogue.toml");
         fs::write(
             &catalogue,

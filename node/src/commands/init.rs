@@ -15,6 +15,7 @@ use certchain_config::{
 };
 use certchain_proto::SecretKey;
 
+use super::new_key;
 use crate::{chain::journal_dir, journal::FileJournal};
 
 /// Makes what a new node needs, in a folder of its own: two secret keys, an empty journal of votes,
@@ -95,10 +96,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     println!("  vote key     {}", vote_key.public());
     println!("  network key  {}", network_key.public());
     println!(
-        "Hand {} to those who put the genesis together;",
+        "Hand {} to those who put the genesis together. A network that",
         member_file.display()
     );
-    println!("never hand out {}.", keys.display());
+    println!("runs already admits by vote: put its genesis in place, then `certchain-node apply`.");
+    println!("Never hand out {}.", keys.display());
     Ok(())
 }
 
@@ -121,8 +123,7 @@ fn vote_key(file: &Path, data_dir: &Path) -> anyhow::Result<SecretKey> {
             file.display()
         );
     }
-    let key = SecretKey::generate()?;
-    secret::create_secret_key(file, &key)?;
+    let key = new_key::make(file)?;
     for journal in journals {
         FileJournal::create(&journal)?;
     }
@@ -133,9 +134,7 @@ fn key(file: &Path) -> anyhow::Result<SecretKey> {
     if file.exists() {
         return Ok(secret::read_secret_key(file)?);
     }
-    let key = SecretKey::generate()?;
-    secret::create_secret_key(file, &key)?;
-    Ok(key)
+    new_key::make(file)
 }
 
 fn private_folder(folder: &Path) -> io::Result<()> {

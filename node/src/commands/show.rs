@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use certchain_config::NodeConfig;
 use certchain_net::NetworkKey;
+use certchain_proto::SecretKey;
 use serde_json::json;
 
 /// Shows a node's public side: name, keys' ids and addresses. Needs no running daemon.
@@ -24,8 +25,11 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let mut seed = config.read_network_seed()?;
+    let network_key = SecretKey::from_seed(&*seed).public().to_string();
     let peer_id = NetworkKey::from_seed(&mut seed)?.peer_id().to_string();
     let vote_key = config.read_vote_key()?.public().to_string();
+    let next_vote_key = config.read_next_vote_key()?;
+    let next_vote_key = next_vote_key.map(|key| key.public().to_string());
     let file = std::path::absolute(&args.config)?;
     let data_dir = std::path::absolute(&config.data_dir)?;
     if args.json {
@@ -40,18 +44,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "data_dir": data_dir,
             "config": file,
             "peer_id": peer_id,
+            "network_key": network_key,
             "vote_key": vote_key,
+            "next_vote_key": next_vote_key,
             "chains": config.chains,
         });
         println!("{document}");
         return Ok(());
     }
     println!("node {}", config.name);
-    println!("  peer id   {peer_id}");
-    println!("  vote key  {vote_key}");
-    println!("  peers     {}", config.listen);
-    println!("  gRPC      http://{}", config.grpc);
-    println!("  metrics   http://{}/metrics", config.metrics);
-    println!("  data      {}", data_dir.display());
+    println!("  peer id        {peer_id}");
+    println!("  network key    {network_key}");
+    println!("  vote key       {vote_key}");
+    if let Some(next) = next_vote_key {
+        println!("  next vote key  {next}");
+    }
+    println!("  peers          {}", config.listen);
+    println!("  gRPC           http://{}", config.grpc);
+    println!("  metrics        http://{}/metrics", config.metrics);
+    println!("  data           {}", data_dir.display());
     Ok(())
 }

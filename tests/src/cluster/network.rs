@@ -22,7 +22,7 @@ use super::{
     binaries::workspace,
     check::{CHAINS, agreement_on},
     disk::SmallDisk,
-    node::run,
+    node::{operate, text},
     ports::PortHold,
     wait::PATIENCE,
 };
@@ -111,7 +111,7 @@ pub fn audited_height(report: &Value, chain: &str) -> Option<u64> {
 /// A network.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The nodes, in the order of the validators.
+    /// The nodes, in the order of the validators of genesis, then those that were added.
     pub nodes: Vec<Node>,
     /// What they agreed on.
     pub genesis: Genesis,
@@ -199,6 +199,18 @@ impl Cluster {
         )
         .await?;
         Ok(node)
+    }
+
+    /// Adds such a node to the cluster's own, so that it is started, ended and audited like them; gives
+    /// its index. It reaches the others, and they it, without [`Links`], and as long as it is not
+    /// admitted [`Self::wait_ready`] waits in vain for it if it runs.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub async fn add_outsider(&mut self) -> anyhow::Result<usize> {
+        let node = self.outsider().await?;
+        self.nodes.push(node);
+        Ok(self.nodes.len() - 1)
     }
 
     /// The links between its nodes.
@@ -397,27 +409,12 @@ impl Drop for Cluster {
     }
 }
 
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().context("a path that is no text")
-}
-
-/// Runs an operator's command that must succeed.
-async fn operate(arguments: &[&str]) -> anyhow::Result<()> {
-    let output = run(arguments).await?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "certchain-node {arguments:?} failed: {errors}"
-    );
-    Ok(())
-}
-
 /// Makes a node: its keys, its journal, its configuration.
 async fn init_node(folder: &Path, index: usize) -> anyhow::Result<Node> {
     let name = format!("node-{index}");
     let holds = [PortHold::any()?, PortHold::any()?, PortHold::any()?];
     let node = Node::new(&name, &folder.join(&name), holds);
-    let (folder, code) = (text(&node.folder)?, format!("ORG-{index}"));
+    let (folder, code) = (text(&node.folder)?, node.organisation_code());
     let listen = NetAddress::from(node.addresses.listen).to_string();
     let grpc = node.addresses.grpc.to_string();
     let metrics = node.addresses.metrics.to_string();

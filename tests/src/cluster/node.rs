@@ -75,6 +75,71 @@ impl Node {
         }
     }
 
+    /// Code of the organisation that runs it.
+    pub fn organisation_code(&self) -> String {
+        self.name.to_uppercase().replace("NODE-", "ORG-")
+    }
+
+    /// Makes its application to the network, with these options of the command besides; gives the
+    /// file.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn apply(&self, file: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
+        let out = self.folder.join(file);
+        let (config, code) = (text(&self.config)?, self.organisation_code());
+        let mut arguments = vec!["apply", "--config", config, "--code", &code];
+        arguments.extend(["--out", text(&out)?]);
+        arguments.extend(options);
+        operate(&arguments).await?;
+        Ok(out)
+    }
+
+    /// Makes a new key in a file of its key folder; gives the file.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn new_key(&self, file: &str) -> anyhow::Result<PathBuf> {
+        let out = self.folder.join("keys").join(file);
+        operate(&["new-key", "--out", text(&out)?]).await?;
+        Ok(out)
+    }
+
+    /// Writes into its configuration which file of its key folder is this key: `vote_key`,
+    /// `next_vote_key` or `network_key`; none takes the line away. Counts from the next start on.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read or written.
+    pub fn set_key(&self, key: &str, file: Option<&str>) -> anyhow::Result<()> {
+        let before = fs::read_to_string(&self.config)?;
+        let mut after = String::new();
+        for line in before.lines() {
+            if line.split('=').next().is_none_or(|name| name.trim() != key) {
+                after.push_str(line);
+                after.push('\n');
+            }
+            if let ("[keys]", Some(file)) = (line.trim(), file) {
+                after.push_str(&format!("{key} = \"keys/{file}\"\n"));
+            }
+        }
+        Ok(fs::write(&self.config, after)?)
+    }
+
+    /// One of its public keys, by the name that `certchain-node show` has for it.
+    ///
+    /// # Errors
+    /// If the command fails or there is no such key.
+    pub async fn public_key(&self, key: &str) -> anyhow::Result<String> {
+        let output = run(&["show", "--json", "--config", text(&self.config)?]).await?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "show failed: {errors}");
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let found = shown.get(key).and_then(serde_json::Value::as_str);
+        Ok(found
+            .with_context(|| format!("it has no {key}"))?
+            .to_owned())
+    }
+
     /// Starts the daemon and waits until it serves or has ended.
     ///
     /// # Errors
@@ -374,6 +439,21 @@ fn is_port_in_use(error: &anyhow::Error) -> bool {
     format!("{error:#}")
         .to_lowercase()
         .contains("address already in use")
+}
+
+pub(super) fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+/// Runs an operator's command that must succeed.
+pub(super) async fn operate(arguments: &[&str]) -> anyhow::Result<()> {
+    let output = run(arguments).await?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "certchain-node {arguments:?} failed: {errors}"
+    );
+    Ok(())
 }
 
 /// Runs the daemon's program with these arguments.
