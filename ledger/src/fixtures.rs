@@ -242,7 +242,7 @@ mod on_disk {
     pub(crate) fn small() -> StoreOptions {
         StoreOptions {
             cache_bytes: 4 << 20,
-            write_buffer_bytes: 8 << 20,
+            write_buffer_bytes: 16 << 20,
             ..StoreOptions::default()
         }
     }

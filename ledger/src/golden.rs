@@ -159,8 +159,8 @@ fn hashes_and_roots() {
         "0424d3362d340654e3751ad0905bebe879a727612883c22db54207f818bc637b9c",
         "ac9c4b91312b7a053055b4be6a211cd825de062e63291a8d944d32f7613eaa77",
         "014fae9147f826360e8b64f1228b6a8d5d16ccfb5e705eba65b382abef828479",
-        "9891c6eab784d3f81a0f0dabe6cbde8c647ad7fcfd7ba5d86ed0c2dcda5a11ea",
-        "ecfae3d459249658ec79d59ed6c59e62a680cf2bc5daabcc787b225c9a1669ed",
+        "5d93d6664a2502f85da17663b0005ab738f5eb92baa96c208b471cfb53d05f9e",
+        "c4be21e9c07ca70d3f8f13bd20db50439882ff7e0af404e1a7e425fa2fd0a116",
     ];
     assert_eq!(found, expected);
     let proof = HistoryProof {

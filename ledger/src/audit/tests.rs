@@ -14,7 +14,8 @@ use crate::{
     evidence::SealedHeader,
     fixtures::{NAME, Network, Node, lived, small},
     genesis::GenesisBlock,
-    identity::{IdentityApplication, keys},
+    governance::GovernanceApplication,
+    identity::keys,
     store::{
         BODIES, Batch, Column, HEADERS, HISTORY, INDEX, MAX_HEADER_BYTES, META, PAST_VALUES,
         RECEIPTS, Range, STATE_BUCKETS, Store, VALUES,
@@ -26,7 +27,7 @@ fn audit(path: &Path, genesis: &GenesisBlock) -> AuditReport {
         threads: 2,
         store: small(),
     };
-    let rules = super::AuditRules::main(&IdentityApplication);
+    let rules = super::AuditRules::main(&GovernanceApplication);
     run(path, NAME, genesis, rules, options, &mut |_| ())
 }
 
@@ -69,7 +70,7 @@ fn what_is_sound_passes() {
             threads: 3,
             store: small(),
         };
-        let rules = super::AuditRules::main(&IdentityApplication);
+        let rules = super::AuditRules::main(&GovernanceApplication);
         let report = run(folder.path(), NAME, &genesis, rules, options, &mut |p| {
             heights.push(p.height.get())
         });

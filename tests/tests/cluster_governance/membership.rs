@@ -71,7 +71,8 @@ impl Network {
             field("awarded_on", "2026-06-30"),
         ];
         let school = &self.cluster.office.school;
-        let issue = || self.desk.issue("degree", school, &[&graduate], &values);
+        let holders = [&graduate];
+        let issue = || self.desk.issue("degree", school, &holders, &values);
         until("the side chain's next epoch", PATIENCE, || async {
             issue().await?;
             let status = self.cluster.node(through)?.status_of("degree").await?;
