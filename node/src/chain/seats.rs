@@ -126,14 +126,14 @@ mod tests {
     fn told(seats: &Seats) -> Option<(u16, &'static str, SecretKey)> {
         let seat = seats.now().seat?;
         let key = SecretKey::from_seed(&seat.vote_key.to_seed());
-        Some((seat.place.get().into(), seat.key_name, key))
+        Some((seat.place.get(), seat.key_name, key))
     }
 
     fn expect(seats: &Seats, place: u16, name: &str, seed: u8) {
         let (found, found_name, found_key) = told(seats).unwrap();
         assert_eq!((found, found_name), (place, name));
         assert_eq!(found_key.public(), key(seed).public());
-        assert_eq!(seats.me().map(|me| u16::from(me.get())), Some(place));
+        assert_eq!(seats.me().map(ValidatorIndex::get), Some(place));
     }
 
     #[test]

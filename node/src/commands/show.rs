@@ -25,7 +25,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let mut seed = config.read_network_seed()?;
-    let network_key = SecretKey::from_seed(&*seed).public().to_string();
+    let network_key = SecretKey::from_seed(&seed).public().to_string();
     let peer_id = NetworkKey::from_seed(&mut seed)?.peer_id().to_string();
     let vote_key = config.read_vote_key()?.public().to_string();
     let next_vote_key = config.read_next_vote_key()?;
