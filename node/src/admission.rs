@@ -5,6 +5,9 @@
 //! - The list is that of the state after main's last block, without this node: the validators that
 //!   decide the next block, and the observers whose time is not over. Who is no longer in it is
 //!   disconnected. The configuration says where a peer is dialled, and admits nobody.
+//! - Side chains hand over at a checkpoint of their own, by a block that the set before decides. Until
+//!   then the members of that set are listed too, or a side chain that slept while main's validators
+//!   changed might find no quorum.
 //! - A node whose last block is older than `staleness_ms` by its own clock cannot know who is
 //!   admitted now: it may begin from genesis, or others came and went while it was away. Until its
 //!   last block is fresh again it lists its configured peers too, or it might find nobody who has the
@@ -54,6 +57,8 @@ pub enum AdmissionError {
 #[derive(Debug)]
 pub struct PeerList {
     main: Arc<ChainHost>,
+    /// The side chains that this node follows, as they have started.
+    sides: Vec<Arc<ChainHost>>,
     network: NetworkHandle,
     /// Where configured peers are dialled.
     addresses: BTreeMap<Key, Vec<Address>>,
@@ -79,11 +84,17 @@ impl PeerList {
         }
         Ok(Self {
             main,
+            sides: Vec::new(),
             network,
             addresses,
             listed: BTreeSet::new(),
             stale: false,
         })
+    }
+
+    /// A side chain has started.
+    pub fn add_side(&mut self, side: Arc<ChainHost>) {
+        self.sides.push(side);
     }
 
     /// Makes the network's list what main's last block and the clock say.
@@ -100,7 +111,11 @@ impl PeerList {
             chain: &self.main.chain,
             height: head.height(),
         })?;
-        let admitted: BTreeSet<Key> = members.admitted(&head.validators, head.time()).collect();
+        let mut admitted: BTreeSet<Key> = members.admitted(&head.validators, head.time()).collect();
+        for side in &self.sides {
+            let set = side.seats.newest();
+            admitted.extend(set.iter().map(|(_, member)| member.network_key));
+        }
         let configured = self.addresses.keys().copied();
         let own = *self.network.local_peer().public_key();
         let wanted = wanted(&admitted, configured, self.stale, &own);

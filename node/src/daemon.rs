@@ -293,6 +293,7 @@ async fn start_chains(
         let chain = ChainTask::start(spec, shared)
             .await
             .map_err(failed(side.name()))?;
+        peer_list.add_side(Arc::clone(&chain.host));
         chains.push(chain);
     }
     Ok((chains, peer_list))
