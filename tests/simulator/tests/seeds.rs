@@ -100,10 +100,17 @@ fn every_seed_is_safe_and_makes_progress() {
 }
 
 /// Seeds that once failed, and why. Schedules change with the plans: finds have tests of their own as well.
-const ONCE_FAILED: &[(u64, &str)] = &[(
-    13_101,
-    "a journal rewritten between writing a NEW-VIEW and first sending it",
-)];
+const ONCE_FAILED: &[(u64, &str)] = &[
+    (
+        13_101,
+        "a journal rewritten between writing a NEW-VIEW and first sending it",
+    ),
+    (
+        20_349,
+        "a COMMIT and the request for the next view written at once, and a crash that turned their order",
+    ),
+    (21_517, "the same"),
+];
 
 #[test]
 fn seeds_that_once_failed_pass() {

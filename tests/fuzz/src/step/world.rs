@@ -271,7 +271,8 @@ impl World {
             let sent = self.checkers.sent(i, message, &seat.disk.journal, stored);
             holds(sent);
         } else if usize::from(message.signer().get()) == i {
-            holds(self.votes.sent(i, message, true));
+            let written = seat.disk.journal.written();
+            holds(self.votes.sent(i, message, true, written));
         }
         let verified = self.verified(Message::clone(message));
         let verified = verified.expect("what an honest one says verifies");

@@ -162,7 +162,8 @@ impl Checkers {
         self.openings.sent(node, message, &self.votes)?;
         let below = message.view().previous().unwrap_or_default();
         let entered = self.openings.knows_opening(node, height, below);
-        self.votes.sent(place, message, entered)?;
+        self.votes
+            .sent(place, message, entered, journal.written())?;
         if again {
             return Ok(());
         }

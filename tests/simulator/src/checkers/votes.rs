@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use certchain_consensus::{
-    Message,
+    Message, Record,
     statement::{Phase, Slot, Statement},
 };
 use certchain_proto::{
@@ -120,11 +120,43 @@ impl Votes {
         self.asking(height, view, Some(node)) > faulty(self.n) || self.quorum_asked(height, before)
     }
 
-    /// An honest validator says something; `entered` says whether it may have entered the view below.
+    /// The view that a node had asked for when it wrote this. What it has asked for since does not
+    /// count, though one may be sent after the other: a disk that was full takes both in one write, and
+    /// after a crash things are said in the order of repeats.
+    fn left_before(&self, node: usize, message: &Message, written: &[Record]) -> View {
+        let height = message.height();
+        let left = self.left.get(&(node, height)).copied().unwrap_or_default();
+        if message.view() >= left {
+            return left;
+        }
+        let asked = |record: &Record| match record {
+            Record::Signed(signed) if signed.height() == height => match signed.as_ref() {
+                Message::ViewChange(m) => Some(m.vote.view),
+                _ => None,
+            },
+            _ => None,
+        };
+        // An earlier life, whose journal is lost, binds whole.
+        if written.iter().filter_map(asked).max() < Some(left) {
+            return left;
+        }
+        let this = |record: &&Record| matches!(record, Record::Signed(m) if m.as_ref() == message);
+        let before = written.iter().take_while(|record| !this(record));
+        before.filter_map(asked).max().unwrap_or_default()
+    }
+
+    /// An honest validator, who has ever `written` this to its journal, says something; `entered` says
+    /// whether it may have entered the view below.
     ///
     /// # Errors
     /// If it may not.
-    pub fn sent(&mut self, node: usize, message: &Message, entered: bool) -> Result<(), Violation> {
+    pub fn sent(
+        &mut self,
+        node: usize,
+        message: &Message,
+        entered: bool,
+        written: &[Record],
+    ) -> Result<(), Violation> {
         let statement = message.statement();
         let slot = statement.slot();
         let (height, view) = (slot.height, slot.view);
@@ -143,14 +175,10 @@ impl Votes {
             Some(_) => return Ok(()), // said again, as it was
             None => {}
         }
-        let left = self
-            .left
-            .get(&(node, height))
-            .copied()
-            .unwrap_or(View::ZERO);
+        let left = self.left.get(&(node, height)).copied().unwrap_or_default();
         match statement {
             Statement::Prepare(vote) => {
-                if view < left {
+                if view < self.left_before(node, message, written) {
                     return fail("PREPARE below a view that it asked for");
                 }
                 self.prepares
@@ -159,7 +187,7 @@ impl Votes {
                     .insert(node);
             }
             Statement::Commit(vote) => {
-                if view < left {
+                if view < self.left_before(node, message, written) {
                     return fail("COMMIT below a view that it asked for");
                 }
                 let lock = self
