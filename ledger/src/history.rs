@@ -14,15 +14,10 @@
 //! root commits to the size, so the place of every leaf is fixed.
 
 use certchain_proto::{
-    Height,
-    hash::{BlockId, HistoryRoot},
+    Height, context,
+    hash::{BlockId, HistoryRoot, hash_parts},
 };
 use serde::{Deserialize, Serialize};
-
-use crate::context_hash::cached_context;
-
-cached_context!(NODE, HISTORY_NODE);
-cached_context!(ROOT, HISTORY_ROOT);
 
 /// Most mountains, and most levels of one: bits of a height.
 const MAX_LEVELS: usize = 64;
@@ -97,7 +92,7 @@ impl History {
         // Each trailing set bit of the size is a mountain as high as the one that grows.
         while position.index % 2 == 1 {
             let Some(left) = self.peaks.pop() else { break };
-            hash = NODE.hash(&[&left, &hash]);
+            hash = hash_parts(context::HISTORY_NODE, &[&left, &hash]);
             position = NodePosition {
                 level: position.level + 1,
                 index: position.index / 2,
@@ -207,8 +202,8 @@ impl HistoryProof {
             let mut hash = *block.as_bytes();
             for (level, sibling) in self.siblings.iter().enumerate() {
                 hash = match (height.get() >> level) & 1 {
-                    0 => NODE.hash(&[&hash, sibling]),
-                    _ => NODE.hash(&[sibling, &hash]),
+                    0 => hash_parts(context::HISTORY_NODE, &[&hash, sibling]),
+                    _ => hash_parts(context::HISTORY_NODE, &[sibling, &hash]),
                 };
             }
             all.push(hash);
@@ -242,7 +237,7 @@ fn root_of(size: u64, peaks: &[[u8; 32]]) -> HistoryRoot {
     let size = size.to_le_bytes();
     let mut parts: Vec<&[u8]> = vec![&size];
     parts.extend(peaks.iter().map(|peak| peak.as_slice()));
-    HistoryRoot::from_bytes(ROOT.hash(&parts))
+    HistoryRoot::from_bytes(hash_parts(context::HISTORY_ROOT, &parts))
 }
 
 #[cfg(test)]
@@ -250,7 +245,6 @@ fn root_of(size: u64, peaks: &[[u8; 32]]) -> HistoryRoot {
 mod tests {
     use std::{collections::BTreeMap, convert::Infallible};
 
-    use certchain_proto::{context, hash::hash_parts};
     use proptest::prelude::*;
 
     use super::*;

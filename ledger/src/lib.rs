@@ -46,7 +46,6 @@ pub mod chain;
 #[cfg(feature = "chain")]
 pub mod store;
 
-mod context_hash;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

@@ -9,14 +9,11 @@
 //! The root commits to the count, so that the shape of the tree, and with it the place of each
 //! leaf, is fixed and no leaf can be given out for an inner node or the other way round.
 
-use certchain_proto::hash::{ReceiptHash, ReceiptsRoot, TxRoot, WitnessId};
+use certchain_proto::{
+    context,
+    hash::{ReceiptHash, ReceiptsRoot, TxRoot, WitnessId, hash_parts},
+};
 use serde::{Deserialize, Serialize};
-
-use crate::context_hash::cached_context;
-
-cached_context!(LEAF, MERKLE_LEAF);
-cached_context!(NODE, MERKLE_NODE);
-cached_context!(ROOT, MERKLE_ROOT);
 
 /// Most steps that a proof can have: one for each bit of the count.
 const MAX_STEPS: usize = 32;
@@ -117,14 +114,14 @@ impl MerkleProof {
         if self.siblings.len() > MAX_STEPS {
             return Err(length);
         }
-        let mut hash = LEAF.hash(&[item]);
+        let mut hash = hash_parts(context::MERKLE_LEAF, &[item]);
         let mut siblings = self.siblings.iter();
         while width > 1 {
             if has_partner(index, width) {
                 let sibling = siblings.next().ok_or(length)?;
                 hash = match index % 2 {
-                    0 => NODE.hash(&[&hash, sibling]),
-                    _ => NODE.hash(&[sibling, &hash]),
+                    0 => hash_parts(context::MERKLE_NODE, &[&hash, sibling]),
+                    _ => hash_parts(context::MERKLE_NODE, &[sibling, &hash]),
                 };
             }
             index /= 2;
@@ -146,14 +143,16 @@ fn has_partner(index: u32, width: u32) -> bool {
 }
 
 fn leaves<'a>(items: impl Iterator<Item = &'a [u8; 32]>) -> Vec<[u8; 32]> {
-    items.map(|item| LEAF.hash(&[item])).collect()
+    items
+        .map(|item| hash_parts(context::MERKLE_LEAF, &[item]))
+        .collect()
 }
 
 fn level_up(level: &[[u8; 32]]) -> Vec<[u8; 32]> {
     level
         .chunks(2)
         .filter_map(|pair| match pair {
-            [left, right] => Some(NODE.hash(&[left, right])),
+            [left, right] => Some(hash_parts(context::MERKLE_NODE, &[left, right])),
             [single] => Some(*single),
             _ => None,
         })
@@ -161,7 +160,7 @@ fn level_up(level: &[[u8; 32]]) -> Vec<[u8; 32]> {
 }
 
 fn finish(count: u32, top: &[u8; 32]) -> [u8; 32] {
-    ROOT.hash(&[&count.to_le_bytes(), top])
+    hash_parts(context::MERKLE_ROOT, &[&count.to_le_bytes(), top])
 }
 
 fn root_of(mut level: Vec<[u8; 32]>) -> [u8; 32] {
@@ -197,7 +196,6 @@ fn prove(mut level: Vec<[u8; 32]>, index: u32) -> Option<MerkleProof> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use certchain_proto::{context, hash::hash_parts};
     use proptest::prelude::*;
 
     use super::*;

@@ -5,26 +5,57 @@
 //! the 32 bytes of such a hash, whose context starts with `certchain v1 sign`, so a vote can never
 //! be read as a transaction.
 
-/// A hash context: what is hashed, in words, and the version of its format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashContext(&'static str);
+use std::{fmt, sync::OnceLock};
+
+use blake3::hazmat::{ContextKey, hash_derive_key_context};
+
+/// A hash context: what is hashed, in words, and the version of its format. Made by [`hash_context!`].
+#[derive(Clone, Copy)]
+pub struct HashContext {
+    name: &'static str,
+    key: &'static ContextCell,
+}
+
+/// Where a context keeps what BLAKE3 makes of its string.
+pub type ContextCell = OnceLock<ContextKey>;
 
 impl HashContext {
-    /// Names a context. All contexts of the project stand in this file or, for the state tree and
-    /// Merkle structures, beside their definitions; no two may be equal.
-    pub const fn new(name: &'static str) -> Self {
-        Self(name)
+    /// Names a context; `key` is its alone. All contexts of the project stand in this file or, for the
+    /// state tree and organisation codes, beside their definitions; no two may be equal.
+    pub const fn new(name: &'static str, key: &'static ContextCell) -> Self {
+        Self { name, key }
     }
 
     /// The string as it enters BLAKE3.
     pub const fn as_str(self) -> &'static str {
-        self.0
+        self.name
     }
+
+    /// What BLAKE3 makes of the string. It is hashed once in a process, which halves the cost of
+    /// hashing something short.
+    pub fn key(self) -> &'static ContextKey {
+        self.key.get_or_init(|| hash_derive_key_context(self.name))
+    }
+}
+
+impl fmt::Debug for HashContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HashContext").field(&self.name).finish()
+    }
+}
+
+/// A [`HashContext`](crate::context::HashContext) with this string.
+#[macro_export]
+macro_rules! hash_context {
+    ($text:literal) => {{
+        static KEY: $crate::context::ContextCell = $crate::context::ContextCell::new();
+        $crate::context::HashContext::new($text, &KEY)
+    }};
 }
 
 macro_rules! contexts {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        $($(#[$doc])* pub const $name: HashContext = HashContext::new($text);)*
+        $($(#[$doc])* pub const $name: HashContext = $crate::hash_context!($text);)*
         /// All contexts of this file, for the vector that checks that they differ.
         pub const ALL: &[HashContext] = &[$($name),*];
     };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use blake3::hazmat::HasherExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,7 +19,7 @@ pub const HASH_BYTES: usize = 32;
 /// The parts are joined without separators: callers pass parts of fixed length, or one
 /// self-delimiting encoding.
 pub fn hash_parts(context: HashContext, parts: &[&[u8]]) -> [u8; HASH_BYTES] {
-    let mut hasher = blake3::Hasher::new_derive_key(context.as_str());
+    let mut hasher = blake3::Hasher::new_from_context_key(context.key());
     for part in parts {
         hasher.update(part);
     }
@@ -202,6 +203,9 @@ mod tests {
             .iter()
             .flat_map(|c| [hash_parts(*c, &[b"a"]), hash_parts(*c, &[b"b"])])
             .collect();
+        let context = context::HEADER;
+        let derived = blake3::derive_key(context.as_str(), b"a");
+        assert_eq!(hash_parts(context, &[b"a"]), derived);
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 2 * context::ALL.len());

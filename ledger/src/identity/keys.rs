@@ -21,6 +21,7 @@ use certchain_proto::{
     Address, Epoch, ValidatorIndex,
     context::HashContext,
     hash::{IdentityTag, hash_parts},
+    hash_context,
 };
 
 use crate::state::StateKey;
@@ -44,7 +45,7 @@ pub const RESTART: u8 = 8;
 /// Namespace of recoveries.
 pub const RECOVERY: u8 = 12;
 
-const ORGANISATION_CONTEXT: HashContext = HashContext::new("certchain v1 organisation code");
+const ORGANISATION_CONTEXT: HashContext = hash_context!("certchain v1 organisation code");
 
 /// Where an identity's record is.
 pub fn identity(address: &Address) -> StateKey {

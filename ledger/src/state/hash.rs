@@ -2,22 +2,20 @@
 
 use std::sync::LazyLock;
 
-use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
-use certchain_proto::context::HashContext;
-use certchain_proto::hash::{StateRoot, ValueHash};
+use certchain_proto::{
+    context::HashContext,
+    hash::{StateRoot, ValueHash, hash_parts},
+    hash_context,
+};
 
 use super::key::{MAX_KEY_BYTES, POSITION_LIMIT, StateKey};
 
 /// The hash of a node.
 pub(super) type Digest = [u8; 32];
 
-const EMPTY: HashContext = HashContext::new("certchain v1 state empty");
-const LEAF: HashContext = HashContext::new("certchain v1 state leaf");
-const BRANCH: HashContext = HashContext::new("certchain v1 state branch");
-
-/// The context is hashed once; a leaf then costs only its own bytes.
-static LEAF_CONTEXT: LazyLock<ContextKey> =
-    LazyLock::new(|| hash_derive_key_context(LEAF.as_str()));
+const EMPTY: HashContext = hash_context!("certchain v1 state empty");
+const LEAF: HashContext = hash_context!("certchain v1 state leaf");
+const BRANCH: HashContext = hash_context!("certchain v1 state branch");
 
 /// One key per position, so that a branch commits to its position at no cost.
 static BRANCH_KEYS: LazyLock<Vec<Digest>> = LazyLock::new(|| {
@@ -40,8 +38,7 @@ pub(super) fn leaf_hash(key: &StateKey, value: &ValueHash) -> Digest {
     input[..2].copy_from_slice(&(bytes.len() as u16).to_le_bytes());
     input[2..end].copy_from_slice(bytes);
     input[end..end + 32].copy_from_slice(value.as_bytes());
-    let mut hasher = blake3::Hasher::new_from_context_key(&LEAF_CONTEXT);
-    *hasher.update(&input[..end + 32]).finalize().as_bytes()
+    hash_parts(LEAF, &[&input[..end + 32]])
 }
 
 /// The hash of a branch at `position`, which must be below [`POSITION_LIMIT`].

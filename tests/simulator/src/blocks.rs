@@ -10,11 +10,12 @@ use certchain_proto::{
         BlockId, CertificateDigest, HistoryRoot, ReceiptsRoot, StateRoot, TxRoot, WitnessId,
         hash_parts,
     },
+    hash_context,
 };
 
-const TX_ROOT: HashContext = HashContext::new("certchain simulator tx root");
-const HISTORY: HashContext = HashContext::new("certchain simulator history");
-const STATE: HashContext = HashContext::new("certchain simulator state");
+const TX_ROOT: HashContext = hash_context!("certchain simulator tx root");
+const HISTORY: HashContext = hash_context!("certchain simulator history");
+const STATE: HashContext = hash_context!("certchain simulator state");
 
 /// The block time of genesis.
 pub const GENESIS_TIME: u64 = 1_000_000;

@@ -9,10 +9,11 @@ use certchain_proto::{
     certificate::{Ed25519Verifier, SignatureVerifier},
     context::HashContext,
     hash::{SigningHash, hash_parts},
+    hash_context,
 };
 
-const FAST_R: HashContext = HashContext::new("certchain simulator signature r");
-const FAST_S: HashContext = HashContext::new("certchain simulator signature s");
+const FAST_R: HashContext = hash_context!("certchain simulator signature r");
+const FAST_S: HashContext = hash_context!("certchain simulator signature s");
 
 /// How validators sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

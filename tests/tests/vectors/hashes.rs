@@ -7,6 +7,7 @@ use certchain_proto::{
     Address, ChainId, PublicKey,
     context::{self, HashContext},
     hash::{BlockId, HeaderDigest, OutcomeDigest, SigningHash, ValueHash, hash_parts},
+    hash_context,
 };
 use serde_json::{Value, json};
 
@@ -16,17 +17,16 @@ use crate::{
 };
 
 /// Contexts that stand beside their structures.
-const ELSEWHERE: &[&str] = &[
-    "certchain v1 organisation code",
-    "certchain v1 state empty",
-    "certchain v1 state leaf",
-    "certchain v1 state branch",
+const ELSEWHERE: [HashContext; 4] = [
+    hash_context!("certchain v1 organisation code"),
+    hash_context!("certchain v1 state empty"),
+    hash_context!("certchain v1 state leaf"),
+    hash_context!("certchain v1 state branch"),
 ];
 
 #[test]
 fn hashes() {
-    let elsewhere = ELSEWHERE.iter().map(|text| HashContext::new(text));
-    let all: Vec<HashContext> = context::ALL.iter().copied().chain(elsewhere).collect();
+    let all: Vec<HashContext> = context::ALL.iter().copied().chain(ELSEWHERE).collect();
     let distinct: BTreeSet<&str> = all.iter().map(|c| c.as_str()).collect();
     assert_eq!(distinct.len(), all.len(), "two contexts are equal");
     assert!(

@@ -13,11 +13,12 @@ use certchain_proto::{
     codec,
     context::HashContext,
     hash::{HeaderDigest, OutcomeDigest, hash_parts},
+    hash_context,
 };
 
 use super::Tools;
 
-const PHANTOM: HashContext = HashContext::new("certchain simulator phantom header");
+const PHANTOM: HashContext = hash_context!("certchain simulator phantom header");
 
 /// A header that nobody has seen, the same one for all faulty validators in a view.
 pub fn phantom(mut slot: Slot) -> HeaderDigest {
