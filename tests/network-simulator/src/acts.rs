@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use certchain_consensus::{Action, Contents, Decision, Event, Message, Proposal, ProposalRequest};
+use certchain_consensus::{
+    Action, Contents, Decision, Equivocation, Event, Message, Proposal, ProposalRequest,
+    event::BodyFault,
+};
 use certchain_ledger::{
-    chain::{Chain, CheckedBlock, Committed, Executed},
+    chain::{BlockFault, Chain, CheckedBlock, Committed, Executed},
     merkle,
     signatures::VerifiedTransaction,
 };
@@ -16,7 +19,8 @@ use certchain_proto::{
 use certchain_simulator::{blocks::Block, checkers::Violation, keys::Scheme};
 
 use crate::{
-    node::{CHAINS, Candidate, Host, MAIN, name},
+    faulty::{Faulty, Strange},
+    node::{CHAINS, Candidate, Host, MAIN, name, side},
     weakness::Weakness,
     world::{Task, What, World},
 };
@@ -26,6 +30,17 @@ const RESTART_MS: u64 = 500;
 
 /// A body: the certificate of the block before, and the transactions.
 type Body = (CommitCertificate, Vec<VerifiedTransaction>);
+
+/// What became of a body that was checked.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be voted for and is on disk.
+    Stored,
+    /// It can never be valid.
+    Invalid(BodyFault),
+    /// Its height was decided meanwhile, or the process ended.
+    Gone,
+}
 
 impl World {
     /// Does one thing that an engine wants done.
@@ -58,7 +73,9 @@ impl World {
             Action::SetTimer { id, at } => {
                 let setting = self.next_setting();
                 let delay = at.since(self.nodes[node].clock(self.now));
-                self.checkers[chain].waits(node, id, delay)?;
+                if self.is_honest(node) {
+                    self.checkers[chain].waits(node, id, delay)?;
+                }
                 let timers = &mut self.nodes[node].hosts[chain].timers;
                 timers.insert(id.kind, (id, setting));
                 self.task(delay, node, chain, Task::Timer { id, setting });
@@ -68,10 +85,7 @@ impl World {
                 self.nodes[node].hosts[chain].timers.remove(&id.kind);
                 Ok(())
             }
-            Action::Evidence(evidence) => Err(Violation(format!(
-                "{}: node {node} accuses an honest one: {evidence:?}",
-                name(chain)
-            ))),
+            Action::Evidence(evidence) => self.accuse(node, chain, &evidence),
             Action::Halt(reason) => Err(Violation(format!(
                 "{}: node {node} halts: {reason}",
                 name(chain)
@@ -110,6 +124,9 @@ impl World {
         message: &Arc<Message>,
         receivers: &[usize],
     ) -> Result<(), Violation> {
+        if self.faulty_sends(node, chain, message, receivers)? {
+            return Ok(());
+        }
         let host = &self.nodes[node].hosts[chain];
         let stored = message.header().is_some_and(|digest| {
             let height = message.height();
@@ -142,6 +159,36 @@ impl World {
         Ok(())
     }
 
+    /// Somebody is accused of having contradicted himself.
+    fn accuse(&self, node: usize, chain: usize, evidence: &Equivocation) -> Result<(), Violation> {
+        let host = &self.nodes[node].hosts[chain];
+        let validators = Arc::clone(&host.chain.head().validators);
+        let proof = evidence.verify(host.id(), &*validators, &Ed25519Verifier);
+        let guilty = usize::from(evidence.signer().get());
+        if self.is_honest(node) && (proof.is_err() || self.is_honest(guilty)) {
+            return Err(Violation(format!(
+                "{}: node {node} accuses node {guilty} ({proof:?}): {evidence:?}",
+                name(chain)
+            )));
+        }
+        Ok(())
+    }
+
+    /// A transaction that a withholding primary adds to its block and gives to some only.
+    fn withheld(&mut self, node: usize, chain: usize) -> Option<VerifiedTransaction> {
+        let withholds = self.nodes[node].faulty.as_ref()?.withholds();
+        if !withholds || !self.rng.coin() {
+            return None;
+        }
+        let clock = self.nodes[node].clock(self.now).get();
+        let (id, side) = (self.nodes[node].hosts[chain].id(), side(chain));
+        let unseen = self.town.strange(id, side, Strange::Unseen, clock);
+        let to = self.rng.next_u64();
+        self.make_up(node, unseen.clone(), to);
+        self.deviations += 1;
+        Some(unseen)
+    }
+
     /// Drafts a block, as the daemon does.
     ///
     /// # Errors
@@ -165,7 +212,11 @@ impl World {
         let time_ms = clock.max(request.min_time);
         let limits = &head.parameters.limits;
         let count = usize::try_from(limits.block_transactions).unwrap_or(usize::MAX);
-        let selected = host.mempool.select(limits.block_bytes, count, time_ms);
+        let mut selected = host.mempool.select(limits.block_bytes, count, time_ms);
+        if let Some(unseen) = self.withheld(node, chain) {
+            selected.push(unseen);
+        }
+        let host = &mut self.nodes[node].hosts[chain];
         if selected.is_empty() && !request.allow_empty {
             return self.step(node, chain, nothing);
         }
@@ -230,11 +281,18 @@ impl World {
             return Ok(());
         };
         self.nodes[node].hosts[chain].wanted.remove(&digest);
-        if self.check(node, chain, &header, parent_certificate, transactions)? {
-            let delay = self.rng.between(0, 5);
-            self.task(delay, node, chain, Task::BodyReady { header: digest });
+        match self.check(node, chain, &header, parent_certificate, transactions)? {
+            Verdict::Stored => {
+                let delay = self.rng.between(0, 5);
+                self.task(delay, node, chain, Task::BodyReady { header: digest });
+                Ok(())
+            }
+            Verdict::Invalid(fault) => {
+                let header = digest;
+                self.step(node, chain, Event::BodyInvalid { header, fault })
+            }
+            Verdict::Gone => Ok(()),
         }
-        Ok(())
     }
 
     /// A body whose parts can all be had now.
@@ -248,8 +306,14 @@ impl World {
         let near =
             |of: &usize| *of == node || (self.nodes[*of].is_up() && self.connected(*of, node));
         let places = std::iter::once(node).chain((0..self.plan.n).filter(|of| *of != node));
+        // Who withholds gives single transactions to some, and the whole body to nobody.
+        let shares = |of: &usize| {
+            let faulty = self.nodes[*of].faulty.as_ref();
+            *of == node || !faulty.is_some_and(Faulty::withholds)
+        };
         let places: Vec<&Host> = places
             .filter(near)
+            .filter(shares)
             .map(|of| &self.nodes[of].hosts[chain])
             .collect();
         let digest = header.digest();
@@ -264,7 +328,10 @@ impl World {
         if merkle::tx_root(&contents.witness_ids) != header.tx_root {
             return Ok(None);
         }
-        let find = |id: &WitnessId| places.iter().find_map(|host| host.mempool.get(id));
+        let find = |id: &WitnessId| {
+            let waiting = places.iter().find_map(|host| host.mempool.get(id));
+            waiting.or_else(|| self.given(id, node).cloned())
+        };
         let found: Option<Vec<_>> = contents.witness_ids.iter().map(find).collect();
         Ok(found.map(|transactions| (contents.parent_certificate.clone(), transactions)))
     }
@@ -284,10 +351,10 @@ impl World {
         .transpose()
     }
 
-    /// Checks a complete body and makes it durable; whether it may be voted for.
+    /// Checks a complete body and makes it durable.
     ///
     /// # Errors
-    /// If the block is invalid: everybody here is honest.
+    /// If the block is invalid and its proposer honest.
     pub fn check(
         &mut self,
         node: usize,
@@ -295,21 +362,28 @@ impl World {
         header: &BlockHeader,
         parent_certificate: CommitCertificate,
         transactions: Vec<VerifiedTransaction>,
-    ) -> Result<bool, Violation> {
+    ) -> Result<Verdict, Violation> {
+        let honest = self.is_honest(usize::from(header.proposer.get()));
         let host = &mut self.nodes[node].hosts[chain];
         if header.parent != host.chain.head().id {
-            return Ok(false);
+            return Ok(Verdict::Gone);
         }
         let checked = host
             .chain
             .check_block(header.clone(), parent_certificate, transactions);
-        let checked = checked.map_err(|error| {
-            let (name, height) = (name(chain), header.height);
-            Violation(format!(
-                "{name}: node {node} finds height {height} of honest {} invalid: {error}",
-                header.proposer
-            ))
-        })?;
+        let checked = match checked {
+            Ok(checked) => checked,
+            Err(error) => match error.fault() {
+                Some(fault) if !honest => return Ok(Verdict::Invalid(fault_of(fault))),
+                _ => {
+                    let (name, height) = (name(chain), header.height);
+                    return Err(Violation(format!(
+                        "{name}: node {node} finds height {height} of {} invalid: {error}",
+                        header.proposer
+                    )));
+                }
+            },
+        };
         let stored = match self.weakness {
             Some(Weakness::UnstoredBodies) => Ok(()),
             _ => host.chain.store_body(&checked),
@@ -318,11 +392,11 @@ impl World {
             Ok(()) => {
                 let candidate = Candidate::Checked(Box::new(checked));
                 host.candidates.insert(header.digest(), candidate);
-                Ok(true)
+                Ok(Verdict::Stored)
             }
             Err(_) => {
                 self.crash(node, RESTART_MS);
-                Ok(false)
+                Ok(Verdict::Gone)
             }
         }
     }
@@ -485,6 +559,17 @@ fn block(
         contents,
         outcome: outcome.clone(),
         certificate: certificate.clone(),
+    }
+}
+
+/// What is wrong with a block, in the words of the engine.
+const fn fault_of(fault: BlockFault) -> BodyFault {
+    match fault {
+        BlockFault::Transactions => BodyFault::Transactions,
+        BlockFault::Inadmissible => BodyFault::Inadmissible,
+        BlockFault::History | BlockFault::Header => BodyFault::History,
+        BlockFault::Checkpoint => BodyFault::Checkpoint,
+        BlockFault::TooLarge => BodyFault::TooLarge,
     }
 }
 

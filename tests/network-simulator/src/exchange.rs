@@ -6,6 +6,7 @@ use std::sync::Arc;
 use certchain_consensus::{Event, Sealed};
 use certchain_ledger::{
     mempool::Inserted,
+    merkle,
     side_chains::{self, SideChainRecord},
     signatures::VerifiedTransaction,
 };
@@ -19,7 +20,7 @@ use certchain_sidechain::anchor::anchor_message;
 use certchain_simulator::checkers::Violation;
 
 use crate::{
-    acts::drop_refused,
+    acts::{Verdict, drop_refused},
     node::{CHAINS, MAIN, name},
     town::Town,
     world::{Task, What, World},
@@ -48,7 +49,8 @@ impl World {
     pub fn read_all(&self, encoded: &[Vec<u8>]) -> Result<Vec<VerifiedTransaction>, Violation> {
         let read = |bytes: &Vec<u8>| {
             let transaction = Transaction::decode(bytes).ok()?;
-            self.known.get(&transaction.witness_id()).cloned()
+            let id = transaction.witness_id();
+            self.known.get(&id).or_else(|| self.made_up(&id)).cloned()
         };
         let all: Option<Vec<_>> = encoded.iter().map(read).collect();
         all.ok_or_else(|| Violation("a transaction that nobody signed".to_owned()))
@@ -176,6 +178,7 @@ impl World {
                 None => break,
             }
         }
+        let blocks = self.given_blocks(of, chain, blocks)?;
         if !blocks.is_empty() {
             let make = || What::Blocks {
                 chain,
@@ -195,7 +198,7 @@ impl World {
     pub fn take_blocks(
         &mut self,
         node: usize,
-        _from: usize,
+        from: usize,
         chain: usize,
         blocks: Vec<SealedBlock>,
     ) -> Result<(), Violation> {
@@ -203,7 +206,8 @@ impl World {
             return Ok(());
         };
         for block in blocks {
-            host.queue.entry(block.header.height).or_insert(block);
+            let place = host.queue.entry(block.header.height);
+            place.or_insert((from, block));
         }
         self.feed_synced(node, chain)
     }
@@ -211,7 +215,7 @@ impl World {
     /// Hands the next block from peers to the engine, if it has come and main here has come so far.
     ///
     /// # Errors
-    /// If the block is invalid: everybody here is honest.
+    /// If the block is none, and who gave it is honest.
     pub fn feed_synced(&mut self, node: usize, chain: usize) -> Result<(), Violation> {
         let Some(host) = self.nodes[node].hosts.get_mut(chain) else {
             return Ok(());
@@ -225,7 +229,7 @@ impl World {
             return Ok(()); // it is looked at again with the next sweep
         }
         host.queue = host.queue.split_off(&next);
-        let Some(block) = host.queue.get(&next).cloned() else {
+        let Some((from, block)) = host.queue.get(&next).cloned() else {
             return Ok(());
         };
         if self.lacks_checkpoint(node, &block.header) {
@@ -239,19 +243,72 @@ impl World {
             certificate: block.commit_certificate,
         };
         let validators = Arc::clone(&host.chain.head().validators);
-        let sealed = sealed.verify(host.id(), &validators, &Ed25519Verifier);
-        let sealed = sealed.map_err(|e| Violation(format!("a sealed block does not hold: {e}")))?;
+        let sealed = match sealed.verify(host.id(), &validators, &Ed25519Verifier) {
+            Ok(sealed) => sealed,
+            Err(error) => return self.throw_away(node, from, chain, &error),
+        };
         if !host.candidates.contains_key(&block.header.digest()) {
-            let transactions = self.read_all(&block.transactions)?;
+            let transactions = match self.read_all(&block.transactions) {
+                Ok(transactions) => transactions,
+                Err(error) => return self.throw_away(node, from, chain, &error),
+            };
+            // A quorum has decided the header: what does not fit it is no body of it.
+            let ids: Vec<_> = transactions.iter().map(|t| t.witness_id()).collect();
             let certificate = block.parent_certificate;
-            if !self.check(node, chain, &block.header, certificate, transactions)? {
-                return Ok(());
+            let fits = merkle::tx_root(&ids) == block.header.tx_root
+                && certificate.digest() == block.header.parent_commit;
+            if !fits {
+                return self.throw_away(node, from, chain, &"another body");
+            }
+            match self.check(node, chain, &block.header, certificate, transactions)? {
+                Verdict::Stored => {}
+                Verdict::Gone => return Ok(()),
+                Verdict::Invalid(fault) => {
+                    let height = block.header.height;
+                    let name = name(chain);
+                    return Err(Violation(format!(
+                        "{name}: a quorum decided an invalid block {height}: {fault:?}"
+                    )));
+                }
             }
         }
         // The engine takes it when it comes to it, and may have decided the height itself by then.
         let delay = self.rng.between(0, 30);
         let sealed = Box::new(sealed);
         self.task(delay, node, chain, Task::Sealed { sealed });
+        Ok(())
+    }
+
+    /// A block from a peer is none: another peer is asked.
+    ///
+    /// # Errors
+    /// If the peer is honest.
+    fn throw_away(
+        &mut self,
+        node: usize,
+        liar: usize,
+        chain: usize,
+        why: &dyn std::fmt::Display,
+    ) -> Result<(), Violation> {
+        if self.is_honest(liar) {
+            return Err(Violation(format!(
+                "honest node {liar} gives node {node} a block that is none: {why}"
+            )));
+        }
+        self.unverifiable += 1;
+        let host = &mut self.nodes[node].hosts[chain];
+        host.queue.retain(|_, (from, _)| *from != liar);
+        let height = host.engine.status().height;
+        let n = self.plan.n;
+        if let Some(of) = (1..n).map(|i| (liar + i) % n).find(|of| *of != node) {
+            let from = node;
+            self.carry(from, of, || What::AskBlocks {
+                chain,
+                of,
+                from,
+                height,
+            });
+        }
         Ok(())
     }
 
@@ -307,6 +364,17 @@ impl World {
         let message = anchor_message(&id, &evidence.later, &evidence.proof);
         let main = hosts[MAIN].id();
         let clock = self.nodes[node].clock(self.now).get();
+        let earlier = self.nodes[node].hosts[chain].chain.sealed_header(last);
+        let earlier = earlier.map_err(|e| unreadable(node, &e))?;
+        let (later, earlier) = (&evidence.later, earlier.as_ref());
+        if let Some(kind) = self.faulty_anchor(node, &id, &message, later, earlier) {
+            // Its own node would refuse it: it goes to the others, who must.
+            let transaction = self.town.by_validator(main, node, kind, clock);
+            self.known
+                .insert(transaction.witness_id(), transaction.clone());
+            self.announce(node, MAIN, &transaction);
+            return Ok(());
+        }
         let kind = Kind::SubmitAnchor(message);
         let transaction = self.town.by_validator(main, node, kind, clock);
         self.submit(node, MAIN, &transaction).map(drop)

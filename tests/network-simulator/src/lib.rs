@@ -3,9 +3,11 @@
 //! seeded crashes in the middle of writes, full disks, lost journals and stops.
 //!
 //! `certchain-simulator` tries the engine against everything that faulty validators may do, with blocks
-//! that mean nothing. Here all validators are honest, and what is tried is all that stands around the
-//! engines: what is proposed, checked, executed, stored, anchored, found again after a crash, and told to
-//! clients. Signatures are the daemon's.
+//! that mean nothing. Here the blocks are real, and what is tried is all that stands around the engines:
+//! what is proposed, checked, executed, stored, anchored, found again after a crash, and told to clients.
+//! Signatures are the daemon's. In half of the runs all validators are honest, in the others some
+//! misbehave, as many as can be borne at most: in every way that the other simulator knows, and in some
+//! that need a real ledger.
 //!
 //! A run has two phases. In the first everything breaks, and only safety is asked for. Then the network
 //! heals and all nodes are back, and within the bound of the design every chain must have blocks. At the
@@ -16,6 +18,7 @@
 
 mod acts;
 mod exchange;
+mod faulty;
 mod journal;
 mod ledger_checker;
 mod node;
@@ -34,7 +37,10 @@ use certchain_ledger::{
 use certchain_sidechain::{anchor::MainApplication, certificate::CertificateApplication};
 use certchain_simulator::{checkers::Violation, rng::Rng, trace::Trace};
 
-pub use self::weakness::Weakness;
+pub use self::{
+    faulty::{WAYS, name as way_name},
+    weakness::Weakness,
+};
 use self::{
     node::{CHAINS, MAIN, params},
     plan::Plan,
@@ -58,6 +64,10 @@ pub struct Report {
     pub steps: u64,
     /// Receipts that clients have seen.
     pub receipts: u64,
+    /// How often faulty nodes did something else than their engines wanted.
+    pub deviations: u64,
+    /// What they sent that did not verify.
+    pub unverifiable: u64,
     /// Hash of everything that happened.
     pub trace: String,
 }
@@ -95,22 +105,42 @@ impl std::error::Error for Failure {}
 /// # Errors
 /// If a checker objects or there is no progress after the network has healed.
 pub fn run(seed: u64, aloud: bool) -> Result<Report, Box<Failure>> {
-    match attempt(seed, None, Trace::new(false, aloud)) {
+    run_with(seed, None, aloud)
+}
+
+/// Runs one seed with as many faulty nodes as can be borne, all misbehaving in this way, if one is
+/// given.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(seed: u64, way: Option<usize>, aloud: bool) -> Result<Report, Box<Failure>> {
+    match attempt(seed, way, None, Trace::new(false, aloud)) {
         // Once more, with words.
-        Err(failure) if !aloud => attempt(seed, None, Trace::new(true, false)).and(Err(failure)),
+        Err(failure) if !aloud => {
+            attempt(seed, way, None, Trace::new(true, false)).and(Err(failure))
+        }
         result => result,
     }
 }
 
 /// Which rule a run breaks in which every node makes this mistake.
 pub fn breaks(seed: u64, weakness: Weakness) -> Option<String> {
-    let failure = attempt(seed, Some(weakness), Trace::new(false, false)).err()?;
+    let failure = attempt(seed, None, Some(weakness), Trace::new(false, false)).err()?;
     Some(failure.violation)
 }
 
-fn attempt(seed: u64, weakness: Option<Weakness>, trace: Trace) -> Result<Report, Box<Failure>> {
+fn attempt(
+    seed: u64,
+    way: Option<usize>,
+    weakness: Option<Weakness>,
+    trace: Trace,
+) -> Result<Report, Box<Failure>> {
     let mut rng = Rng::new(seed);
-    let plan = Plan::draw(&mut rng, CHAINS);
+    let mut plan = Plan::draw(&mut rng, CHAINS, way);
+    if weakness.is_some() {
+        // A mistake of the honest is to show by itself.
+        plan.faulty.clear();
+    }
     let failure = |violation: Violation, statuses: String, trace: String| {
         Box::new(Failure {
             seed,
@@ -163,7 +193,7 @@ fn drive(world: &mut World, seed: u64) -> Result<Report, Violation> {
             "nodes {silent:?} may not vote long after the network has healed"
         )));
     }
-    for node in &world.nodes {
+    for node in world.honest() {
         (0..CHAINS).try_for_each(|chain| world.ledgers.comes_back(node, chain))?;
     }
     audit_one(world)?;
@@ -175,13 +205,16 @@ fn drive(world: &mut World, seed: u64) -> Result<Report, Violation> {
         blocks_after_ms,
         steps: world.steps,
         receipts: world.wishes.receipts,
+        deviations: world.deviations,
+        unverifiable: world.unverifiable,
         trace: world.trace.hash(),
     })
 }
 
 /// Replays all chains of one node from genesis, out of what its disk holds.
 fn audit_one(world: &mut World) -> Result<(), Violation> {
-    let node = world.rng.index(world.plan.n);
+    let honest: Vec<usize> = world.honest().map(|node| node.index).collect();
+    let node = honest[world.rng.index(honest.len())];
     let store = Store::in_memory(&Arc::clone(&world.nodes[node].disk));
     let store = store.map_err(|e| Violation(format!("node {node}'s disk cannot be read: {e}")))?;
     let options = AuditOptions::default();

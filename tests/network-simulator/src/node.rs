@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use certchain_config::SideChain;
 use certchain_consensus::{
     BodyRequest, Decision, Engine, EngineConfig, Head, Output, Params, Recovered, TimerId,
     TimerKind,
@@ -17,11 +18,13 @@ use certchain_ledger::{
 use certchain_proto::{ChainId, Height, SealedBlock, TimeMs, hash::HeaderDigest};
 use certchain_sidechain::{anchor::MainApplication, certificate::CertificateApplication};
 use certchain_simulator::{
+    blocks::Block,
     journal::JournalFile,
     keys::{self, Scheme},
 };
 
 use crate::{
+    faulty::Faulty,
     plan::Point,
     town::{SIDES, Town},
     weakness::Weakness,
@@ -34,10 +37,15 @@ pub const MAIN: usize = 0;
 
 /// A chain's name.
 pub fn name(chain: usize) -> &'static str {
-    match chain.checked_sub(1).and_then(|side| SIDES.get(side)) {
+    match side(chain) {
         Some(side) => side.name(),
         None => "main",
     }
+}
+
+/// The kind of certificates that a chain keeps; none on main.
+pub fn side(chain: usize) -> Option<SideChain> {
+    SIDES.get(chain.checked_sub(1)?).copied()
 }
 
 /// A candidate for the next height.
@@ -62,8 +70,8 @@ pub struct Host {
     pub candidates: BTreeMap<HeaderDigest, Candidate>,
     /// Bodies being looked for.
     pub wanted: BTreeMap<HeaderDigest, BodyRequest>,
-    /// Blocks from peers that wait for their turn.
-    pub queue: BTreeMap<Height, SealedBlock>,
+    /// Blocks from peers that wait for their turn, with who gave them.
+    pub queue: BTreeMap<Height, (usize, SealedBlock)>,
     /// Decided, not yet on disk.
     pub decided: VecDeque<Decision>,
     /// The running timer of each kind, by a number that no other setting has.
@@ -74,6 +82,8 @@ pub struct Host {
     pub notice: Option<[u8; 32]>,
     /// On a side chain: above which anchor a block waits to be anchored, and since when.
     pub anchorless: Option<(Height, u64)>,
+    /// The last block as a faulty validator looks at it.
+    pub tip: Option<Block>,
 }
 
 /// A validator.
@@ -99,6 +109,8 @@ pub struct Node {
     pub hosts: Vec<Host>,
     /// The chain in whose next output that writes it crashes.
     pub crash: Option<(usize, Point)>,
+    /// How it misbehaves, if it does.
+    pub faulty: Option<Faulty>,
 }
 
 /// The engine's numbers for a chain, as the daemon takes them from its parameters.
@@ -132,6 +144,7 @@ impl Node {
             reached: vec![Height::ZERO; CHAINS],
             hosts: Vec::new(),
             crash: None,
+            faulty: None,
         }
     }
 
@@ -226,6 +239,7 @@ impl Node {
             held: None,
             notice: None,
             anchorless: None,
+            tip: None,
             chain,
         })
     }

@@ -1,6 +1,8 @@
 //! What a seed decides: members, the network's temper, and when what breaks.
 
-use certchain_simulator::rng::Rng;
+use certchain_simulator::{checkers, rng::Rng};
+
+use crate::faulty::WAYS;
 
 /// When the network heals and every node is back, in milliseconds after the start.
 const HEALS_AT: u64 = 12_000;
@@ -107,6 +109,8 @@ pub enum Point {
 pub struct Plan {
     /// Members.
     pub n: usize,
+    /// Who misbehaves, and in which way.
+    pub faulty: Vec<(usize, usize)>,
     /// Clocks' errors in milliseconds.
     pub skews: Vec<i64>,
     /// Messages lost, of 1,000, until the network heals.
@@ -124,17 +128,30 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Draws a plan for a network with this many chains.
-    pub fn draw(rng: &mut Rng, chains: usize) -> Self {
+    /// Draws a plan for a network with this many chains. With a way, as many as can be borne
+    /// misbehave in it.
+    pub fn draw(rng: &mut Rng, chains: usize, way: Option<usize>) -> Self {
         let n = match rng.between(0, 99) {
-            0..=3 => 1,
-            4..=74 => 4,
+            0..=3 if way.is_none() => 1,
+            0..=74 => 4,
             75..=84 => 5,
             85..=94 => 7,
             _ => 10,
         };
+        let most = checkers::faulty(n);
+        let count = match way {
+            Some(_) => most,
+            None if rng.coin() => 0,
+            None => rng.between(0, most as u64) as usize,
+        };
+        let mut places: Vec<usize> = (0..n).collect();
+        let faulty = (0..count).map(|_| {
+            let place = places.swap_remove(rng.index(places.len()));
+            (place, way.unwrap_or_else(|| rng.index(WAYS)))
+        });
         let mut plan = Self {
             n,
+            faulty: faulty.collect(),
             skews: (0..n).map(|_| rng.between(0, 1_200) as i64 - 600).collect(),
             loss: match rng.index(4) {
                 0 => rng.between(0, 250),
@@ -156,8 +173,9 @@ impl Plan {
     }
 
     fn draw_troubles(&mut self, rng: &mut Rng, chains: usize) {
-        // More than n - q amnesiacs would need the recovery.
+        // More than n - q amnesiacs would need the recovery, and who is faulty may be no better.
         let forgetful = rng.index(self.n);
+        let bears = self.faulty.len() + checkers::quorum(self.n) < self.n;
         let kinds = rng.next_u64() | 1;
         for _ in 0..rng.between(0, 12) {
             let at = rng.between(50, self.heal_at - 1_000);
@@ -169,6 +187,7 @@ impl Plan {
                     break kind;
                 }
             };
+            let forgetful = bears.then_some(forgetful);
             let trouble = self.draw_trouble(rng, kind, chains, forgetful, lasts_ms);
             self.troubles.push((at, trouble));
         }
@@ -179,7 +198,7 @@ impl Plan {
         rng: &mut Rng,
         kind: usize,
         chains: usize,
-        forgetful: usize,
+        forgetful: Option<usize>,
         lasts_ms: u64,
     ) -> Trouble {
         let (node, chain) = (rng.index(self.n), rng.index(chains));
@@ -211,8 +230,8 @@ impl Plan {
             9 => Trouble::PowerCut {
                 away_ms: rng.between(10, 500),
             },
-            10 if self.n >= 4 => Trouble::Amnesia {
-                node: forgetful,
+            10 if forgetful.is_some() => Trouble::Amnesia {
+                node: forgetful.unwrap_or(node),
                 chain,
                 away_ms: lasts_ms,
             },

@@ -21,6 +21,8 @@ use certchain_proto::{
 use certchain_sidechain::network::NetworkGenesis;
 use certchain_simulator::keys;
 
+use crate::faulty::Strange;
+
 /// Time of the genesis blocks.
 pub const START: u64 = 1_760_000_000_000;
 
@@ -30,12 +32,16 @@ pub const SIDES: [SideChain; 2] = [SideChain::Degree, SideChain::Health];
 /// How long a wish is good for: long enough to meet every fault, short enough to expire in a run.
 const GOOD_FOR_MS: u64 = 9_000;
 
+/// From this number on are people whom only faulty validators know of.
+const STRANGERS: u64 = 1 << 32;
+
 /// The genesis and who acts in it.
 #[derive(Debug)]
 pub struct Town {
     /// Main's genesis and those of all side chains.
     pub genesis: NetworkGenesis,
     nonce: u64,
+    strangers: u64,
 }
 
 fn bytes(purpose: &str, number: u64) -> [u8; 32] {
@@ -161,7 +167,11 @@ impl Town {
     /// A network of `n` validators.
     pub fn new(n: usize) -> Self {
         let genesis = NetworkGenesis::new(&genesis(n)).expect("its state");
-        Self { genesis, nonce: 0 }
+        Self {
+            genesis,
+            nonce: 0,
+            strangers: STRANGERS,
+        }
     }
 
     fn signed(
@@ -178,6 +188,17 @@ impl Town {
 
     /// The registration of person `number` on main.
     pub fn register(&mut self, chain: ChainId, number: u64, now: u64) -> VerifiedTransaction {
+        self.register_with(chain, number, number, now)
+    }
+
+    /// The registration of the person whose document has one number with the keys of another.
+    fn register_with(
+        &mut self,
+        chain: ChainId,
+        document: u64,
+        number: u64,
+        now: u64,
+    ) -> VerifiedTransaction {
         let holder = secret("person", number);
         let (school, registrar) = (school(), registrar());
         let message = RegisterIdentity {
@@ -185,7 +206,7 @@ impl Town {
             public_key: holder.public().as_bytes().to_vec(),
             encryption_key: bytes("person encryption", number).to_vec(),
             attribute_root: bytes("attributes", number).to_vec(),
-            tag: bytes("tag", number).to_vec(),
+            tag: bytes("tag", document).to_vec(),
             tag_key_version: 1,
             agency: raw(&Address::of(school.public())),
             registrar: raw(&Address::of(registrar.public())),
@@ -241,6 +262,35 @@ impl Town {
             reason: 1,
         });
         self.signed(chain, kind, now, &[&school])
+    }
+
+    /// What a faulty validator makes up for a chain.
+    pub fn strange(
+        &mut self,
+        chain: ChainId,
+        side: Option<SideChain>,
+        strange: Strange,
+        now: u64,
+    ) -> VerifiedTransaction {
+        self.strangers += 1;
+        let now = match strange {
+            Strange::Unseen | Strange::Refused => now,
+            Strange::Expired => now - 2 * GOOD_FOR_MS,
+            Strange::TooFar => now + 100 * GOOD_FOR_MS,
+        };
+        let number = match strange {
+            // Somebody who has an identity already, or will have: the tag is the same.
+            Strange::Refused => 1,
+            Strange::Unseen | Strange::Expired | Strange::TooFar => self.strangers,
+        };
+        match side {
+            None => self.register_with(chain, number, self.strangers, now),
+            // For somebody who is not registered: no chain takes it.
+            Some(side) if strange == Strange::Refused => {
+                self.issue(chain, side, self.strangers, now).0
+            }
+            Some(side) => self.issue(chain, side, 1, now).0,
+        }
     }
 
     /// What validator `node` itself submits: anchors.

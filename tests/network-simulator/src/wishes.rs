@@ -54,7 +54,7 @@ impl World {
     pub fn wish(&mut self) -> Result<(), Violation> {
         let pause = self.rng.between(1, self.plan.work_ms);
         self.after(pause, What::Wish);
-        let node = self.rng.index(self.plan.n);
+        let node = self.chosen();
         if !self.nodes[node].is_up() {
             return Ok(());
         }
@@ -73,6 +73,13 @@ impl World {
         let wish = self.wishes.all.len() - 1;
         self.after(ASK_MS, What::Ask { wish });
         Ok(())
+    }
+
+    /// The node that a client turns to: an honest one, since clients verify proofs and a faulty node
+    /// can be no worse to them than silent.
+    fn chosen(&mut self) -> usize {
+        let honest: Vec<usize> = self.honest().map(|node| node.index).collect();
+        honest[self.rng.index(honest.len())]
     }
 
     fn choose(&mut self, node: usize) -> (usize, VerifiedTransaction, Meaning) {
@@ -125,7 +132,7 @@ impl World {
 
     /// Its node is away: the client submits the same to another one, which may know it already.
     fn turn_elsewhere(&mut self, wish: usize) -> Result<(), Violation> {
-        let node = self.rng.index(self.plan.n);
+        let node = self.chosen();
         let asked = &mut self.wishes.all[wish];
         asked.node = node;
         let (chain, transaction) = (asked.chain, asked.transaction.clone());

@@ -14,6 +14,7 @@ use certchain_proto::{
     hash::{HeaderDigest, WitnessId},
 };
 use certchain_simulator::{
+    byzantine::Letter,
     checkers::{Checkers, Violation},
     journal::JournalFile,
     rng::Rng,
@@ -21,6 +22,7 @@ use certchain_simulator::{
 };
 
 use crate::{
+    faulty::Faulty,
     journal::CrashingJournal,
     ledger_checker::LedgerChecker,
     node::{CHAINS, MAIN, Node, params},
@@ -41,6 +43,12 @@ pub enum What {
         chain: usize,
         to: usize,
         message: Box<Verified<Message>>,
+    },
+    /// A faulty node posts what it kept for a while.
+    Post {
+        from: usize,
+        chain: usize,
+        letter: Letter,
     },
     /// To a process, on one of its chains, unless it has ended by then.
     Process {
@@ -151,6 +159,12 @@ pub struct World {
     pub steps: u64,
     /// All transactions, as a peer's copy is read.
     pub known: BTreeMap<WitnessId, VerifiedTransaction>,
+    /// What faulty nodes have made up: who has it, and to whom it is given, as bits.
+    made_up: BTreeMap<WitnessId, (usize, u64, VerifiedTransaction)>,
+    /// How often faulty nodes did something else than their engines wanted.
+    pub deviations: u64,
+    /// What they sent that did not verify.
+    pub unverifiable: u64,
     pub trace: Trace,
     settings: u64,
     queue: BinaryHeap<Reverse<Entry>>,
@@ -171,11 +185,15 @@ impl World {
         trace: Trace,
     ) -> Result<Self, Violation> {
         let town = Town::new(plan.n);
-        let nodes: Vec<Node> = (0..plan.n).map(|i| Node::new(i, plan.skews[i])).collect();
+        let mut nodes: Vec<Node> = (0..plan.n).map(|i| Node::new(i, plan.skews[i])).collect();
+        for (place, way) in &plan.faulty {
+            nodes[*place].faulty = Some(Faulty::new(*way));
+        }
+        let faulty: Vec<usize> = plan.faulty.iter().map(|(place, _)| *place).collect();
         let chains = Node::open(&nodes[0].disk, &town, weakness).map_err(Violation)?;
         let checkers = chains.iter().map(|chain| {
             let validators = (*chain.head().validators).clone();
-            Checkers::of(chain.id(), params(chain), validators, Vec::new())
+            Checkers::of(chain.id(), params(chain), validators, faulty.clone())
         });
         let mut world = Self {
             now: START,
@@ -187,6 +205,9 @@ impl World {
             rng,
             steps: 0,
             known: BTreeMap::new(),
+            made_up: BTreeMap::new(),
+            deviations: 0,
+            unverifiable: 0,
             trace,
             settings: 0,
             queue: BinaryHeap::new(),
@@ -235,6 +256,7 @@ impl World {
             What::Deliver { to, .. } | What::Blocks { to, .. } | What::Gossip { to, .. } => *to,
             What::AskBlocks { of, .. } => *of,
             What::Process { node, .. } | What::Connected { node, .. } => *node,
+            What::Post { from, .. } => *from,
             What::Wish
             | What::Ask { .. }
             | What::Trouble(_)
@@ -271,6 +293,35 @@ impl World {
     /// Whether faults are over.
     pub fn is_healed(&self) -> bool {
         self.now >= START + self.plan.heal_at
+    }
+
+    /// Whether a node follows the rules.
+    pub fn is_honest(&self, node: usize) -> bool {
+        self.nodes[node].faulty.is_none()
+    }
+
+    /// A faulty node has a transaction that nobody else has, and gives it to these.
+    pub fn make_up(&mut self, node: usize, transaction: VerifiedTransaction, to: u64) {
+        let id = transaction.witness_id();
+        self.made_up.entry(id).or_insert((node, to, transaction));
+    }
+
+    /// What a faulty node has made up.
+    pub fn made_up(&self, id: &WitnessId) -> Option<&VerifiedTransaction> {
+        self.made_up.get(id).map(|(_, _, transaction)| transaction)
+    }
+
+    /// What faulty nodes give to this one now: what they have made up, and whatever else there has
+    /// been, executed or not.
+    pub fn given(&self, id: &WitnessId, to: usize) -> Option<&VerifiedTransaction> {
+        let near = |of: usize| of == to || (self.nodes[of].is_up() && self.connected(of, to));
+        let Some((owner, receivers, transaction)) = self.made_up.get(id) else {
+            let mut faulty = self.plan.faulty.iter();
+            let given = faulty.any(|(of, _)| near(*of));
+            return self.known.get(id).filter(|_| given);
+        };
+        let shares = *owner == to || (receivers >> to) & 1 == 1;
+        (near(*owner) && shares).then_some(transaction)
     }
 
     /// Whether `b` hears `a` now.
@@ -319,9 +370,22 @@ impl World {
                 if !self.nodes[to].is_up() {
                     return Ok(());
                 }
-                let height = self.nodes[to].hosts[chain].engine.status().height;
-                self.checkers[chain].hears(to, height, &message);
+                if self.faulty_hears(to, chain, &message)? {
+                    return Ok(());
+                }
+                if self.is_honest(to) {
+                    let height = self.nodes[to].hosts[chain].engine.status().height;
+                    self.checkers[chain].hears(to, height, &message);
+                }
                 self.step(to, chain, Event::Message(message))
+            }
+            What::Post {
+                from,
+                chain,
+                letter,
+            } => {
+                self.post(from, chain, vec![letter]);
+                Ok(())
             }
             What::Process {
                 node,
@@ -540,11 +604,15 @@ impl World {
         let engine = &mut self.nodes[node].hosts[chain].engine;
         let out = engine.step(clock, event);
         let (status, load) = (engine.status(), engine.load());
-        self.checkers[chain].stands(node, &status, &load)?;
         for rejection in out.rejections() {
             self.trace
                 .line(|| format!("         node {node} refuses {rejection}"));
-            judge(node, rejection)?;
+        }
+        if self.is_honest(node) {
+            self.checkers[chain].stands(node, &status, &load)?;
+            for rejection in out.rejections() {
+                self.judge(node, rejection)?;
+            }
         }
         self.output(node, chain, out)?;
         self.feed_synced(node, chain)
@@ -607,17 +675,21 @@ impl World {
         self.settings
     }
 
-    /// The heights of a chain that are on the nodes' disks.
-    pub fn heights(&self, chain: usize) -> Vec<u64> {
-        let reached = self.nodes.iter().map(|n| n.reached[chain].get());
-        reached.collect()
+    /// Those who follow the rules.
+    pub fn honest(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.faulty.is_none())
     }
 
-    /// Nodes that may not vote on a chain.
+    /// The heights of a chain that are on the honest nodes' disks.
+    pub fn heights(&self, chain: usize) -> Vec<u64> {
+        self.honest().map(|n| n.reached[chain].get()).collect()
+    }
+
+    /// Honest nodes that may not vote on a chain.
     pub fn silent(&self) -> Vec<usize> {
         let votes =
             |node: &&Node| node.is_up() && node.hosts.iter().all(|h| !h.engine.status().amnesiac);
-        let silent = self.nodes.iter().filter(|n| !votes(n));
+        let silent = self.honest().filter(|n| !votes(n));
         silent.map(|n| n.index).collect()
     }
 
@@ -625,7 +697,16 @@ impl World {
     pub fn statuses(&self) -> String {
         let mut text = String::new();
         for node in &self.nodes {
-            text += &format!("\n  node {}: on disk {:?}", node.index, node.reached);
+            let way = self
+                .plan
+                .faulty
+                .iter()
+                .find(|(place, _)| *place == node.index);
+            let kind = way.map_or("honest", |(_, way)| crate::faulty::name(*way));
+            text += &format!(
+                "\n  node {} ({kind}): on disk {:?}",
+                node.index, node.reached
+            );
             for host in &node.hosts {
                 let (name, waiting) = (host.chain.name(), host.mempool.len());
                 let status = host.engine.status();
@@ -634,14 +715,18 @@ impl World {
         }
         text
     }
-}
 
-/// No validator is blamed for anything: all are honest here.
-fn judge(node: usize, rejection: &Rejection) -> Result<(), Violation> {
-    match rejection.signer {
-        Some(signer) if rejection.blame() == certchain_consensus::Blame::Sender => Err(Violation(
-            format!("node {node} blames honest {signer}: {rejection}"),
-        )),
-        Some(_) | None => Ok(()),
+    /// An honest validator is never blamed for anything. Places are nodes here: sets stay as they are.
+    fn judge(&self, node: usize, rejection: &Rejection) -> Result<(), Violation> {
+        match rejection.signer {
+            Some(signer)
+                if rejection.blame() == certchain_consensus::Blame::Sender
+                    && self.is_honest(usize::from(signer.get())) =>
+            {
+                let text = format!("node {node} blames honest {signer}: {rejection}");
+                Err(Violation(text))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use certchain_consensus::{Message, message::PrePrepare};
 use certchain_proto::hash::{HistoryRoot, TxRoot};
 
-use super::{Behaviour, Letter, Tools, craft::vote_for, fresh::refill};
+use super::{Behaviour, Letter, Tools, craft::vote_for};
 
 /// Proposes blocks that can never be valid, and votes for them.
 #[derive(Debug, Default)]
@@ -50,13 +50,13 @@ fn twist(tools: &mut Tools<'_>, mut m: PrePrepare) -> PrePrepare {
             let mut ids = m.contents.witness_ids.clone();
             let again = ids.first().copied().unwrap_or_else(|| tools.invent());
             ids.extend([again, again]);
-            refill(&mut m, ids);
+            tools.refill(&mut m, ids);
         }
         _ => {
             let mut ids = m.contents.witness_ids.clone();
             let old = tools.tip.contents.witness_ids.first().copied();
             ids.push(old.unwrap_or_else(|| tools.invent()));
-            refill(&mut m, ids);
+            tools.refill(&mut m, ids);
         }
     }
     m

@@ -7,7 +7,6 @@ use certchain_consensus::Message;
 use certchain_proto::TimeMs;
 
 use super::{Behaviour, Letter, Tools, craft::vote_for};
-use crate::plan::Plan;
 
 /// Proposes at the wrong time, and votes for it.
 #[derive(Debug, Default)]
@@ -37,7 +36,7 @@ impl Behaviour for BadTimes {
 
 fn time(tools: &mut Tools<'_>, view: certchain_proto::View) -> u64 {
     let parent = tools.tip.header.time_ms.get();
-    let bound = Plan::params().time_bound(view);
+    let bound = tools.ground.params().time_bound(view);
     match tools.rng.index(10) {
         0 => parent,
         1 => parent.saturating_sub(1),

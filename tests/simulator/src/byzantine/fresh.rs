@@ -8,39 +8,35 @@ use certchain_proto::{
 };
 
 use super::Tools;
-use crate::{
-    blocks::{chain, history_root, tx_root},
-    plan::Plan,
-};
-
-/// A header and contents with other transactions, roots and counts to match.
-pub fn refill(m: &mut PrePrepare, witness_ids: Vec<WitnessId>) {
-    m.header.tx_root = tx_root(&witness_ids);
-    m.header.tx_count = witness_ids.len() as u32;
-    m.contents.witness_ids = witness_ids;
-}
 
 impl Tools<'_> {
+    /// A header and contents with other transactions, roots and counts to match.
+    pub fn refill(&self, m: &mut PrePrepare, witness_ids: Vec<WitnessId>) {
+        m.header.tx_root = self.ground.tx_root(&witness_ids);
+        m.header.tx_count = witness_ids.len() as u32;
+        m.contents.witness_ids = witness_ids;
+    }
+
     /// A block of its own for a view of the present height, as its primary would propose it.
     pub fn fresh_block(&self, view: View, witness_ids: Vec<WitnessId>) -> PrePrepare {
         let head = self.engine.head();
         let least = head.time().saturating_add(1);
         let header = BlockHeader {
             protocol: PROTOCOL,
-            chain: chain(),
+            chain: self.ground.chain(),
             epoch: head.header.epoch,
             height: self.height(),
             view,
             proposer: self.index(),
-            offset: head.next_offset(Plan::params().rotation),
+            offset: head.next_offset(self.ground.params().rotation),
             parent: head.id(),
             parent_commit: head.certificate.digest(),
             parent_view: head.certificate.view,
             time_ms: TimeMs::new(self.now).max(least),
-            tx_root: tx_root(&witness_ids),
+            tx_root: self.ground.tx_root(&witness_ids),
             tx_count: witness_ids.len() as u32,
-            history_root: history_root(self.tip),
-            checkpoint: None,
+            history_root: self.ground.history_root(),
+            checkpoint: self.ground.checkpoint(),
         };
         let contents = Contents {
             parent_certificate: head.certificate.clone(),
@@ -63,7 +59,7 @@ impl Tools<'_> {
 
     /// A transaction that nobody else has; its node gives it to whoever asks.
     pub fn invent(&mut self) -> WitnessId {
-        let transaction = WitnessId::from_bytes(self.rng.bytes());
+        let transaction = self.ground.invent(self.rng);
         self.invented.push(transaction);
         transaction
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use certchain_consensus::{Message, Verified};
 
-use super::{Behaviour, Letter, Tools};
+use super::{Behaviour, Letter, Simulated, Stand, Tools};
 use crate::{
     blocks::{Block, chain},
     world::{What, World},
@@ -62,17 +62,22 @@ impl World {
         act: impl FnOnce(&mut dyn Behaviour, &mut Tools<'_>) -> T,
     ) -> Option<T> {
         let mut behaviour = self.nodes[node].byzantine.take()?;
-        let (nodes, retired) = (self.plan.n, self.retired());
+        let retired = self.retired();
         let me = &self.nodes[node];
-        let tools = Tools::new(
-            me,
-            nodes,
-            retired,
-            self.plan.scheme,
-            self.now,
-            &mut self.rng,
-        );
-        let done = tools.map(|mut tools| {
+        let done = me.engine.as_ref().map(|engine| {
+            let tip = me.tip();
+            let stand = Stand {
+                me: node,
+                nodes: self.plan.n,
+                members: Arc::clone(me.epochs.present()),
+                retired,
+                now: self.now,
+                engine,
+                tip,
+                ground: Box::new(Simulated { tip }),
+                scheme: self.plan.scheme,
+            };
+            let mut tools = Tools::new(stand, &mut self.rng);
             let result = act(behaviour.as_mut(), &mut tools);
             (result, tools.deviations, tools.invented)
         });

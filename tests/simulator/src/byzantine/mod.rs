@@ -15,6 +15,7 @@ mod far_future;
 mod forged_signers;
 mod forged_votes;
 mod fresh;
+mod ground;
 mod hidden_certificate;
 mod host;
 mod ignored_certificate;
@@ -53,8 +54,10 @@ use certchain_consensus::Message;
 use super::blocks::Block;
 
 pub use self::{
+    craft::vote_for,
+    ground::{Ground, Simulated},
     letter::Letter,
-    tools::Tools,
+    tools::{Stand, Tools},
     ways::{DRAWN_WAYS, RETIRED_QUORUM, WAYS, name, needs_changes, way},
 };
 

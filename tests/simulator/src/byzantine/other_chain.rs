@@ -42,8 +42,8 @@ impl Behaviour for OtherChain {
             said.extend(from_elsewhere(tools, vote, signer, kind));
         }
         if tools.rng.coin() {
-            let epoch = tools.members.epoch();
-            said.iter_mut().for_each(|m| relabel(m, epoch));
+            let (chain, epoch) = (tools.ground.chain(), tools.members.epoch());
+            said.iter_mut().for_each(|m| relabel(m, chain, epoch));
         }
         let said = said.into_iter().map(Arc::new);
         said.flat_map(|m| tools.to_others(&m)).collect()
@@ -51,7 +51,7 @@ impl Behaviour for OtherChain {
 }
 
 /// Writes our chain and epoch over what was said elsewhere.
-fn relabel(message: &mut Message, present: Epoch) {
+fn relabel(message: &mut Message, here: ChainId, present: Epoch) {
     let (chain, epoch) = match message {
         Message::PrePrepare(m) => (&mut m.header.chain, &mut m.header.epoch),
         Message::Prepare(m) => (&mut m.vote.chain, &mut m.vote.epoch),
@@ -59,6 +59,6 @@ fn relabel(message: &mut Message, present: Epoch) {
         Message::ViewChange(m) => (&mut m.vote.chain, &mut m.vote.epoch),
         Message::NewView(m) => (&mut m.chain, &mut m.epoch),
     };
-    *chain = crate::blocks::chain();
+    *chain = here;
     *epoch = present;
 }

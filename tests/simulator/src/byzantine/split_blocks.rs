@@ -10,9 +10,7 @@ use certchain_proto::{BlockHeader, View, hash::HeaderDigest};
 use super::{
     Behaviour, Letter, Tools,
     craft::{vote_for, with_outcome},
-    fresh::refill,
 };
-use crate::blocks::execute;
 
 /// The two blocks of a view and who gets which.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ impl SplitBlocks {
         let mut ids = m.contents.witness_ids.clone();
         ids.pop();
         ids.push(tools.invent());
-        refill(&mut second, ids);
+        tools.refill(&mut second, ids);
         let side = tools.rng.next_u64();
         self.split = Some(Split {
             first,
@@ -93,6 +91,6 @@ fn second_version(tools: &Tools<'_>, split: &Split, message: &Arc<Message>) -> V
 }
 
 fn commit(tools: &Tools<'_>, header: &BlockHeader, view: View) -> Arc<Message> {
-    let outcome = execute(tools.tip, header, false).digest();
+    let outcome = tools.ground.outcome(header);
     tools.commit(with_outcome(vote_for(header, view), outcome))
 }

@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use certchain_consensus::{Message, statement::Slot};
 
 use super::{Behaviour, Letter, Tools};
-use crate::plan::Plan;
 
 /// How long before the end of a view it speaks, at most.
 const EARLY_MS: u64 = 250;
@@ -34,7 +33,7 @@ impl Behaviour for TimeoutEdge {
         }
         let slot = message.statement().slot();
         let due = *self.due.entry(slot).or_insert_with(|| {
-            let patience = Plan::params().timeout(slot.view) + LATE_MS;
+            let patience = tools.ground.params().timeout(slot.view) + LATE_MS;
             tools.now + patience - tools.rng.between(0, EARLY_MS + LATE_MS)
         });
         let wait = due.saturating_sub(tools.now);

@@ -5,18 +5,40 @@ use std::sync::Arc;
 use certchain_consensus::{Engine, Message, Signer, statement::Statement};
 use certchain_proto::{Epoch, Height, Signature, ValidatorIndex, View, hash::WitnessId};
 
-use super::Letter;
+use super::{Ground, Letter};
 use crate::{
-    blocks::{Block, chain},
+    blocks::Block,
     checkers,
     keys::{self, Scheme},
-    node::Node,
     rng::Rng,
     sets::Members,
 };
 
 /// An epoch that no run comes to.
 pub const NEVER: Epoch = Epoch::new(1 << 32);
+
+/// Where a faulty validator stands.
+#[derive(Debug)]
+pub struct Stand<'a> {
+    /// Its node.
+    pub me: usize,
+    /// All nodes, members or not.
+    pub nodes: usize,
+    /// Members of the set that decides above its last block.
+    pub members: Arc<Members>,
+    /// A set that decides nothing any more, whose keys may be in any hands.
+    pub retired: Option<Arc<Members>>,
+    /// True time.
+    pub now: u64,
+    /// Its engine, which follows the rules.
+    pub engine: &'a Engine,
+    /// Its last block.
+    pub tip: &'a Block,
+    /// Its ledger.
+    pub ground: Box<dyn Ground + 'a>,
+    /// How validators sign.
+    pub scheme: Scheme,
+}
 
 /// A look at its own node, its own key, and chance.
 #[derive(Debug)]
@@ -37,6 +59,8 @@ pub struct Tools<'a> {
     pub engine: &'a Engine,
     /// Its last block.
     pub tip: &'a Block,
+    /// Its ledger.
+    pub ground: Box<dyn Ground + 'a>,
     /// Chance.
     pub rng: &'a mut Rng,
     /// Deviations that do not show in what is sent.
@@ -51,30 +75,23 @@ pub struct Tools<'a> {
 
 impl<'a> Tools<'a> {
     /// For a node whose process lives.
-    pub fn new(
-        node: &'a Node,
-        nodes: usize,
-        retired: Option<Arc<Members>>,
-        scheme: Scheme,
-        now: u64,
-        rng: &'a mut Rng,
-    ) -> Option<Self> {
-        let members = Arc::clone(node.epochs.present());
-        Some(Self {
-            me: node.index,
-            n: members.n(),
-            members,
-            retired,
-            nodes,
-            now,
-            engine: node.engine.as_ref()?,
-            tip: node.tip(),
+    pub fn new(stand: Stand<'a>, rng: &'a mut Rng) -> Self {
+        Self {
+            me: stand.me,
+            n: stand.members.n(),
+            members: stand.members,
+            retired: stand.retired,
+            nodes: stand.nodes,
+            now: stand.now,
+            engine: stand.engine,
+            tip: stand.tip,
+            ground: stand.ground,
             rng,
             deviations: 0,
             preparing: false,
             invented: Vec::new(),
-            scheme,
-        })
+            scheme: stand.scheme,
+        }
     }
 
     /// Its place, as messages name it; one where nobody sits, if it is no member.
@@ -123,7 +140,7 @@ impl<'a> Tools<'a> {
     /// one never comes to: never anything that counts here.
     pub fn elsewhere(&self, signer: usize, statement: &Statement) -> Option<Signature> {
         let slot = statement.slot();
-        let here = slot.chain == chain() && slot.epoch < NEVER;
+        let here = slot.chain == self.ground.chain() && slot.epoch < NEVER;
         (!here).then(|| self.sign_at(&self.members, signer, statement))?
     }
 
